@@ -1,0 +1,199 @@
+"""Files of an engine's data folder, through its API or straight from the disk.
+
+Through the API: a container that is created, never started and removed again, with the folder bound
+read-only, so that single files can be fetched. `Mounts` and not `Binds`: with a missing source they
+fail instead of creating it on the host. What the files mean is the business of `layers`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+import requests
+import urllib3
+from docker.errors import APIError, DockerException, NotFound
+from docker.types import Mount
+
+from imgopt_pipeline.errors import HostUnreachable, UnreadableLayer
+from imgopt_pipeline.names import printable
+
+HELPER_LABEL = "imgopt.helper"
+"""On every helper container, with the time of its creation in seconds since the epoch."""
+
+SWEEP_AGE_SECONDS = 600
+_TARGET = "/imgopt"
+_CHUNK_BYTES = 1 << 20
+
+LOST_CONNECTION = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError)
+"""What the transport raises when the engine goes away."""
+
+
+class EngineFiles(Protocol):
+    """Reads files below one folder of an engine."""
+
+    def open(self, path: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """A file's bytes. Raises UnreadableLayer where there is none, HostUnreachable where the engine is gone."""
+        ...
+
+    def size_bytes(self, path: str) -> int | None:
+        """A file's size, None where there is none."""
+        ...
+
+
+class HelperFiles:
+    """Files through a helper container. `remove` takes it off the host again."""
+
+    def __init__(self, client: Any, image_id: str, folder: str) -> None:
+        """Create the helper. Raises UnreadableLayer where the engine will not have it."""
+        self._client = client
+        self._name = f"imgopt-helper-{secrets.token_hex(8)}"
+        try:
+            with engine_errors("the engine does not let a helper container be created"):
+                client.create_container(
+                    image_id,
+                    command=["imgopt-never-started"],
+                    name=self._name,
+                    labels={HELPER_LABEL: str(int(time.time()))},
+                    host_config=client.create_host_config(
+                        mounts=[Mount(_TARGET, folder, type="bind", read_only=True)], network_mode="none"
+                    ),
+                )
+        except BaseException:
+            # Interrupted before the answer came, the engine may still have made it.
+            self.remove()
+            raise
+
+    @contextlib.contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        with engine_errors(f"the engine does not hand out {printable(path)}"):
+            chunks, _ = self._client.get_archive(self._name, f"{_TARGET}/{path}", chunk_size=_CHUNK_BYTES)
+        stream = ChunkStream(chunks)
+        try:
+            with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=_CHUNK_BYTES) as tar:
+                member = tar.next()
+                content = tar.extractfile(member) if member is not None and member.isreg() else None
+                if content is None:
+                    raise UnreadableLayer(f"{printable(path)} is no file.")
+                yield cast(BinaryIO, content)
+        except tarfile.TarError as error:
+            raise UnreadableLayer(f"the engine sent {printable(path)} cut off.") from error
+        finally:
+            stream.close()
+
+    def size_bytes(self, path: str) -> int | None:
+        url = self._client._url("/containers/{0}/archive", self._name)  # the SDK has no call for HEAD
+        try:
+            answer = self._client.head(url, params={"path": f"{_TARGET}/{path}"}, timeout=self._client.timeout)
+        except LOST_CONNECTION as error:
+            raise HostUnreachable("the engine went away.", hint="Start it and try again.") from error
+        if answer.status_code != requests.codes.ok:
+            return None
+        from docker.utils import decode_json_header
+
+        return int(decode_json_header(answer.headers["X-Docker-Container-Path-Stat"])["size"])
+
+    def remove(self) -> None:
+        with contextlib.suppress(DockerException, *LOST_CONNECTION):
+            self._client.remove_container(self._name, v=True, force=True)
+
+
+class DirectFiles:
+    """The same files where they lie on this machine's disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        try:
+            with (self.folder / path).open("rb") as file:
+                yield file
+        except OSError as error:
+            raise UnreadableLayer(f"{self.folder / path} cannot be read ({error.strerror}).") from error
+
+    def size_bytes(self, path: str) -> int | None:
+        try:
+            return os.stat(self.folder / path).st_size
+        except OSError:
+            return None
+
+
+class ChunkStream(io.RawIOBase):
+    """A stream over the chunks of an engine's answer, whose failures are said in our words."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        if not self._rest:
+            try:
+                self._rest = next(self._chunks, b"")
+            except LOST_CONNECTION as error:
+                raise HostUnreachable("the engine went away while it was sending.", hint="Start it and try again.") from error
+        taken = self._rest[: len(buffer)]
+        self._rest = self._rest[len(taken) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def read(self, size_bytes: int = -1, /) -> bytes:
+        if size_bytes < 0:
+            return self.readall()
+        parts = []
+        while size_bytes > 0:
+            part = bytearray(size_bytes)
+            count = self.readinto(part)
+            if not count:
+                break
+            parts.append(bytes(part[:count]) if count < len(part) else bytes(part))
+            size_bytes -= count
+        return b"".join(parts)
+
+    def close(self) -> None:
+        closing = getattr(self._chunks, "close", None)
+        if closing is not None:
+            closing()
+        super().close()
+
+
+@contextlib.contextmanager
+def engine_errors(what: str, *, missing: type[Exception] | None = None) -> Iterator[None]:
+    """Turn the SDK's errors into ours: refusals into UnreadableLayer, a lost engine into HostUnreachable."""
+    try:
+        yield
+    except NotFound as error:
+        raise (missing or UnreadableLayer)(f"{what} ({_explanation(error)}).") from error
+    except APIError as error:
+        raise UnreadableLayer(f"{what} ({_explanation(error)}).") from error
+    except (DockerException, *LOST_CONNECTION) as error:
+        raise HostUnreachable("the engine went away.", hint="Start it and try again.") from error
+
+
+def sweep_helpers(client: Any) -> int:
+    """Remove helper containers that a crash left, once they are old; how many went."""
+    swept = 0
+    with engine_errors("the engine does not list its containers"):
+        containers = client.containers(all=True, filters={"label": HELPER_LABEL})
+    for container in containers:
+        stamp = str(container.get("Labels", {}).get(HELPER_LABEL, ""))
+        born = int(stamp) if stamp.isdigit() else int(container.get("Created") or 0)
+        if time.time() - born > SWEEP_AGE_SECONDS and container.get("State") == "created":
+            with contextlib.suppress(DockerException):
+                client.remove_container(container["Id"], v=True, force=True)
+                swept += 1
+    return swept
+
+
+def _explanation(error: APIError) -> str:
+    return printable(str(error.explanation or error).strip().rstrip("."))

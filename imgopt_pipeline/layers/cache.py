@@ -1,0 +1,125 @@
+"""Entries of layers as Parquet, one file per diff ID: a layer is read once in its life.
+
+Files lie under `<folder>/<ANALYSER_VERSION>/<hex of the diff ID>.parquet`, written beside and renamed.
+Only entries whose content is known to belong to their diff ID come here, since every image that names
+the diff ID trusts them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from imgopt_pipeline.errors import StorageError
+from imgopt_pipeline.hosts.image_config import is_digest
+from imgopt_pipeline.layers.entries import LayerEntries
+
+ANALYSER_VERSION = "1"
+"""Changes when the entries of an unchanged layer would come out differently; older files are read again."""
+
+_TEMPORARY = ".part-"
+_TEMPORARY_AGE_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What is known of a layer without opening its entries.
+
+    `tar_bytes` is the length of the tar stream, None where no reader saw it; `file_bytes` Σ of the
+    contents; `reader` the way it was read, `read_seconds` what that took.
+    """
+
+    diff_id: str
+    reader: str
+    tar_bytes: int | None
+    file_bytes: int
+    entry_count: int
+    read_seconds: float
+
+
+class LayerCache:
+    """The Parquet files of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / ANALYSER_VERSION
+
+    def path(self, diff_id: str) -> Path:
+        """Where the entries of a diff ID lie, present or not."""
+        if not is_digest(diff_id):
+            raise StorageError(f"{diff_id!r} is no sha256 digest.")
+        return self.folder / f"{diff_id.removeprefix('sha256:')}.parquet"
+
+    def facts(self, diff_id: str) -> LayerFacts | None:
+        """Facts of a cached layer; None where it has to be read, also because its file is damaged."""
+        path = self.path(diff_id)
+        try:
+            metadata = pq.read_metadata(path).metadata or {}
+            tar_bytes = metadata[b"imgopt.tar_bytes"]
+            return LayerFacts(
+                diff_id=diff_id,
+                reader=metadata[b"imgopt.reader"].decode(),
+                tar_bytes=int(tar_bytes) if tar_bytes else None,
+                file_bytes=int(metadata[b"imgopt.file_bytes"]),
+                entry_count=int(metadata[b"imgopt.entry_count"]),
+                read_seconds=float(metadata[b"imgopt.read_seconds"]),
+            )
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowInvalid, KeyError, ValueError):
+            path.unlink(missing_ok=True)
+            return None
+
+    def put(self, diff_id: str, entries: LayerEntries, *, reader: str, read_seconds: float) -> LayerFacts:
+        """Store a layer's entries. Raises StorageError where the disk is full or not writable."""
+        facts = LayerFacts(diff_id, reader, entries.tar_bytes, entries.file_bytes, entries.entry_count, read_seconds)
+        table = entries.table.replace_schema_metadata(
+            {
+                "imgopt.diff_id": diff_id,
+                "imgopt.reader": reader,
+                "imgopt.tar_bytes": "" if facts.tar_bytes is None else str(facts.tar_bytes),
+                "imgopt.file_bytes": str(facts.file_bytes),
+                "imgopt.entry_count": str(facts.entry_count),
+                "imgopt.read_seconds": f"{read_seconds:.6f}",
+            }
+        )
+        path = self.path(diff_id)
+        temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                pq.write_table(table, file, compression="zstd", compression_level=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            raise StorageError(
+                f"the entries of a layer cannot be stored ({error.strerror or error}).",
+                subject=str(self.folder),
+                hint="Free some space there, or set IMGOPT_HOME to another folder.",
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return facts
+
+    def prune(self, keep: Set[str]) -> tuple[int, int]:
+        """Remove all but `keep` (diff IDs), and what a crash left; files and bytes that went."""
+        names = {diff_id.removeprefix("sha256:") + ".parquet" for diff_id in keep}
+        files = freed_bytes = 0
+        for path in self.folder.parent.glob("*/*"):
+            status = path.stat()
+            if path.name.startswith(_TEMPORARY):
+                gone = time.time() - status.st_mtime > _TEMPORARY_AGE_SECONDS
+            else:
+                gone = path.parent != self.folder or path.name not in names
+            if gone:
+                path.unlink(missing_ok=True)
+                files += 1
+                freed_bytes += status.st_size
+        return files, freed_bytes
