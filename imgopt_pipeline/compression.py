@@ -50,7 +50,9 @@ def decompressed(stream: BinaryIO) -> BinaryIO:
     if form == "gzip":
         plain: object = igzip.IGzipFile(fileobj=head, mode="rb")
     elif form == "zstd":
-        plain = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(head, read_across_frames=True)
+        plain = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
+            head, read_across_frames=True
+        )
     elif form == "bzip2":
         plain = bz2.BZ2File(cast(BinaryIO, head))
     else:
@@ -101,5 +103,6 @@ class _Guarded:
             return self._plain.read(size_bytes)
         except BROKEN_STREAM as error:
             raise UnreadableLayer(
-                f"its {self._form} data is broken ({error}).", hint="The archive or blob is damaged; make it again."
+                f"its {self._form} data is broken ({error}).",
+                hint="The archive or blob is damaged; make it again.",
             ) from error

@@ -99,7 +99,9 @@ class ArchiveHost:
                 except ImgoptError as error:
                     if path == self.path:
                         raise
-                    self._problems.append(Problem(error.subject or str(path), error.kind, error.message, error.hint))
+                    self._problems.append(
+                        Problem(error.subject or str(path), error.kind, error.message, error.hint)
+                    )
                     continue
                 for archived in found:
                     self._add(archived)
@@ -113,7 +115,9 @@ class ArchiveHost:
         try:
             return [path for path in sorted(self.path.iterdir()) if _worth_opening(path)]
         except OSError as error:
-            raise UnreadableArchive(f"the folder cannot be read ({error.strerror}).", subject=str(self.path)) from error
+            raise UnreadableArchive(
+                f"the folder cannot be read ({error.strerror}).", subject=str(self.path)
+            ) from error
 
     def _add(self, archived: ArchivedImage) -> None:
         """Keep an image; one that two archives hold is one image with the names of both."""
@@ -126,7 +130,9 @@ class ArchiveHost:
         self._archived[image.image_id] = archived
 
 
-def read_archive(path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str | None = None) -> list[ArchivedImage]:
+def read_archive(
+    path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str | None = None
+) -> list[ArchivedImage]:
     """The images of one archive. `platform` (`linux/arm64`) picks from multi-platform indexes.
 
     Raises UnreadableArchive, LimitExceeded.
@@ -138,7 +144,9 @@ def read_archive(path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str |
         if "index.json" in files:
             return list(_oci_images(files, limits, platform))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise files.broken(f"a manifest is malformed ({type(error).__name__}: {printable(str(error))}).") from error
+        raise files.broken(
+            f"a manifest is malformed ({type(error).__name__}: {printable(str(error))})."
+        ) from error
     except ImgoptError as error:
         error.subject = error.subject or str(path)
         raise
@@ -225,7 +233,9 @@ def _manifest(
         inner = [item for item in document["manifests"] or [] if not _is_attestation(item)]
         chosen = _choose(files, inner, platform)
         if chosen is None:
-            raise files.broken("its index lists no image for a platform" + (f" like {platform}." if platform else "."))
+            raise files.broken(
+                "its index lists no image for a platform" + (f" like {platform}." if platform else ".")
+            )
         return _manifest(files, chosen, nesting - 1, platform)
     return document, digest, document.get("annotations") or {}
 

@@ -97,7 +97,9 @@ class EngineHost:
                 inspected = self.client.inspect_container(item["Id"])
             return container_from_inspect(inspected, sizes.get(item["Id"]), self._log_bytes(inspected))
 
-        return self._each(wanted, one, lambda item: f"container {printable(str((item.get('Names') or ['?'])[0]))}")
+        return self._each(
+            wanted, one, lambda item: f"container {printable(str((item.get('Names') or ['?'])[0]))}"
+        )
 
     def disk_usage(self) -> list[DiskUsage]:
         return disk_usage_from_df(self._df())

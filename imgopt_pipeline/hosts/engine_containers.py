@@ -12,7 +12,9 @@ from imgopt_pipeline.names import printable
 _COMPOSE = "com.docker.compose."
 
 
-def container_from_inspect(inspected: Mapping[str, Any], writable_bytes: int | None, log_bytes: int | None) -> Container:
+def container_from_inspect(
+    inspected: Mapping[str, Any], writable_bytes: int | None, log_bytes: int | None
+) -> Container:
     """A container from `GET /containers/{id}/json`; sizes come from elsewhere, None where unknown."""
     state = inspected.get("State") or {}
     config = inspected.get("Config") or {}

@@ -91,7 +91,9 @@ class HelperFiles:
     def size_bytes(self, path: str) -> int | None:
         url = self._client._url("/containers/{0}/archive", self._name)  # the SDK has no call for HEAD
         try:
-            answer = self._client.head(url, params={"path": f"{_TARGET}/{path}"}, timeout=self._client.timeout)
+            answer = self._client.head(
+                url, params={"path": f"{_TARGET}/{path}"}, timeout=self._client.timeout
+            )
         except LOST_CONNECTION as error:
             raise HostUnreachable("the engine went away.", hint="Start it and try again.") from error
         if answer.status_code != requests.codes.ok:
@@ -141,7 +143,9 @@ class ChunkStream(io.RawIOBase):
             try:
                 self._rest = next(self._chunks, b"")
             except LOST_CONNECTION as error:
-                raise HostUnreachable("the engine went away while it was sending.", hint="Start it and try again.") from error
+                raise HostUnreachable(
+                    "the engine went away while it was sending.", hint="Start it and try again."
+                ) from error
         taken = self._rest[: len(buffer)]
         self._rest = self._rest[len(taken) :]
         buffer[: len(taken)] = taken

@@ -34,7 +34,9 @@ class ArchiveReader:
     name = "archive"
     cost = ""
 
-    def __init__(self, host: ArchiveHost, *, limits: Limits = DEFAULT_LIMITS, verify_bytes: int = VERIFY_BYTES) -> None:
+    def __init__(
+        self, host: ArchiveHost, *, limits: Limits = DEFAULT_LIMITS, verify_bytes: int = VERIFY_BYTES
+    ) -> None:
         self._host = host
         self._limits = limits
         self._verify_bytes = verify_bytes
@@ -58,7 +60,9 @@ class ArchiveReader:
                 file.seek(blob.offset_bytes or 0)
                 return scan_stream(cast(BinaryIO, _Range(file, blob.size_bytes)), layer.diff_id, self._limits)
         except OSError as error:
-            raise UnreadableArchive(f"it cannot be read ({error.strerror}).", subject=str(blob.path)) from error
+            raise UnreadableArchive(
+                f"it cannot be read ({error.strerror}).", subject=str(blob.path)
+            ) from error
 
     def _read_plain(self, layer: Layer, blob: Blob, descriptor: int) -> tuple[LayerEntries, bool]:
         start = blob.offset_bytes or 0
@@ -80,11 +84,15 @@ class ArchiveReader:
         try:
             for member, content in stream_members(blobs[layers[0].position].path):
                 for layer in wanted.pop(member, [])[:1]:
-                    yield timed(layer, lambda layer, stream=content: scan_stream(stream, layer.diff_id, self._limits))  # type: ignore[misc]
+                    yield timed(
+                        layer, lambda layer, stream=content: scan_stream(stream, layer.diff_id, self._limits)
+                    )  # type: ignore[misc]
                 if not wanted:
                     return
         except BROKEN_STREAM as error:
-            raise UnreadableArchive(f"it cannot be read to its end ({error}).", hint="Save the image again.") from error
+            raise UnreadableArchive(
+                f"it cannot be read to its end ({error}).", hint="Save the image again."
+            ) from error
 
 
 def scan_stream(stream: BinaryIO, diff_id: str, limits: Limits) -> tuple[LayerEntries, bool]:
@@ -130,7 +138,8 @@ class _FileSource:
     def skip_content(self, size_bytes: int) -> None:
         if self._position + size_bytes > self._end:
             raise UnreadableLayer(
-                "the tar ends in the middle of a file.", hint="The archive is truncated; save the image again."
+                "the tar ends in the middle of a file.",
+                hint="The archive is truncated; save the image again.",
             )
         self._position += size_bytes + padding(size_bytes)
 

@@ -78,7 +78,9 @@ class LayerCache:
 
     def put(self, diff_id: str, entries: LayerEntries, *, reader: str, read_seconds: float) -> LayerFacts:
         """Store a layer's entries. Raises StorageError where the disk is full or not writable."""
-        facts = LayerFacts(diff_id, reader, entries.tar_bytes, entries.file_bytes, entries.entry_count, read_seconds)
+        facts = LayerFacts(
+            diff_id, reader, entries.tar_bytes, entries.file_bytes, entries.entry_count, read_seconds
+        )
         table = entries.table.replace_schema_metadata(
             {
                 "imgopt.diff_id": diff_id,

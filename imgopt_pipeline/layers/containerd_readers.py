@@ -66,7 +66,12 @@ class BlobReader:
     """Streams each layer's blob and scans its headers, by any `EngineFiles`."""
 
     def __init__(
-        self, name: str, open_folder: Callable[[str], EngineFiles | None], facts: HostFacts, limits: Limits, cost: str = ""
+        self,
+        name: str,
+        open_folder: Callable[[str], EngineFiles | None],
+        facts: HostFacts,
+        limits: Limits,
+        cost: str = "",
     ) -> None:
         self.name = name
         self.cost = cost
@@ -87,7 +92,9 @@ class BlobReader:
         collector = EntryCollector(self._limits)
         with files.open(digest) as file:
             stream = decompressed(cast(BinaryIO, _Counted(file)))
-            return collector.finish(scan_tar(StreamSource(stream, self._limits), collector, self._limits)), True
+            return collector.finish(
+                scan_tar(StreamSource(stream, self._limits), collector, self._limits)
+            ), True
 
     def _find(self, image: Image) -> tuple[EngineFiles, dict[str, Any]]:
         """The store that holds the image, and the manifest of the platform that the engine shows."""

@@ -113,7 +113,9 @@ class EntryCollector:
             return
         path = printable(cleaned)
         if kind == "hardlink":
-            self._add_hard_link(path, printable(clean_name(link_target or b"")), mode, uid, gid, mtime_seconds)
+            self._add_hard_link(
+                path, printable(clean_name(link_target or b"")), mode, uid, gid, mtime_seconds
+            )
             return
         target = None if link_target is None else printable(link_target)
         self._append(path, (path, kind, size_bytes, mode, uid, gid, mtime_seconds, target, crc64, False))
@@ -207,7 +209,12 @@ class EntryCollector:
             inherited = {name: content[name] for name in ("mode", "uid", "gid", "mtime_seconds")}
             for row in members:
                 own = {name: content[name] for name in ("kind", "size_bytes", "link_target", "crc64")}
-                link = {"kind": "hardlink", "size_bytes": 0, "link_target": rows[first]["path"], "crc64": None}
+                link = {
+                    "kind": "hardlink",
+                    "size_bytes": 0,
+                    "link_target": rows[first]["path"],
+                    "crc64": None,
+                }
                 fixes.setdefault(row, {}).update(inherited | (own if row == first else link))
         return fixes
 
@@ -237,9 +244,14 @@ def clean_name(name: bytes) -> bytes:
 
 def _batch(rows: list[Row]) -> pa.RecordBatch:
     try:
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), ENTRY_SCHEMA, strict=True)]
+        columns = [
+            pa.array(column, field.type)
+            for column, field in zip(zip(*rows, strict=True), ENTRY_SCHEMA, strict=True)
+        ]
     except (OverflowError, pa.ArrowInvalid) as error:
-        raise UnreadableLayer(f"an entry has a number out of range ({error}).", hint="The layer is corrupt.") from error
+        raise UnreadableLayer(
+            f"an entry has a number out of range ({error}).", hint="The layer is corrupt."
+        ) from error
     return pa.RecordBatch.from_arrays(columns, schema=ENTRY_SCHEMA)
 
 

@@ -102,8 +102,12 @@ def _create_entries(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]
         )
         return
     connection.execute("CREATE TEMP TABLE layer_files (position INTEGER, filename VARCHAR)")
-    connection.executemany("INSERT INTO layer_files VALUES (?, ?)", [[n, str(file)] for n, file in enumerate(files)])
-    names = ", ".join("'" + name.replace("'", "''") + "'" for name in dict.fromkeys(str(file) for file in files))
+    connection.executemany(
+        "INSERT INTO layer_files VALUES (?, ?)", [[n, str(file)] for n, file in enumerate(files)]
+    )
+    names = ", ".join(
+        "'" + name.replace("'", "''") + "'" for name in dict.fromkeys(str(file) for file in files)
+    )
     # A diff ID may stand at several positions: one file, joined to each of them.
     connection.execute(
         f"CREATE TEMP VIEW entries AS SELECT l.position, {columns}"

@@ -17,7 +17,9 @@ from imgopt_pipeline.layers.graph_readers import LayerDatabaseReader, PodmanRead
 from imgopt_pipeline.layers.reading import LayerReader
 from imgopt_pipeline.layers.save_reader import SaveReader
 
-_BLOB_STREAM_COST = "Reading the containerd store through the API: every byte of a new layer is streamed once."
+_BLOB_STREAM_COST = (
+    "Reading the containerd store through the API: every byte of a new layer is streamed once."
+)
 
 
 def readers_for(host: EngineHost | ArchiveHost, *, verify_bytes: int = VERIFY_BYTES) -> list[LayerReader]:

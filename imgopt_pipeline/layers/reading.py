@@ -47,11 +47,14 @@ class LayerReader(Protocol):
 
 @dataclass(slots=True)
 class LayersRead:
-    """Where the entries of an image's layers lie, and what is known of them, by diff ID."""
+    """Where the entries of an image's layers lie, and what is known of them, by diff ID.
+
+    `read`: diff IDs that the cache lacked.
+    """
 
     files: dict[str, Path] = field(default_factory=dict)
     facts: dict[str, LayerFacts] = field(default_factory=dict)
-    read: int = 0
+    read: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -97,7 +100,7 @@ def read_layers(
                 diff_id, reading.entries, reader=reader.name, read_seconds=reading.seconds
             )
             result.files[diff_id] = home.path(diff_id)
-            result.read += 1
+            result.read.append(diff_id)
             missing.pop(diff_id, None)
     result.problems = [_problem(image, layer, failures[diff_id]) for diff_id, layer in missing.items()]
     return result
@@ -139,7 +142,9 @@ def _problem(image: Image, layer: Layer, failures: Sequence[tuple[str, ImgoptErr
     where = f"layer {layer.position} of {image.name}" + (f" in {image.source}" if image.source else "")
     told = list(dict.fromkeys((name, error.message) for name, error in failures))
     if not told:
-        return Problem(where, UnreadableLayer.kind, "no reader works for it.", "`imgopt doctor` says what is missing.")
+        return Problem(
+            where, UnreadableLayer.kind, "no reader works for it.", "`imgopt doctor` says what is missing."
+        )
     message = "; ".join(f"{name}: {printable(text)}" if len(told) > 1 else text for name, text in told)
     hint = next((error.hint for _, error in failures if error.hint), "")
     return Problem(where, failures[0][1].kind, message, hint)

@@ -22,7 +22,11 @@ def scratch_database(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConn
     spill = Path(tempfile.mkdtemp(prefix=".spill-", dir=folder))
     connection = duckdb.connect(
         ":memory:",
-        config={"memory_limit": _MEMORY_LIMIT, "temp_directory": str(spill), "preserve_insertion_order": "false"},
+        config={
+            "memory_limit": _MEMORY_LIMIT,
+            "temp_directory": str(spill),
+            "preserve_insertion_order": "false",
+        },
     )
     try:
         yield connection

@@ -59,7 +59,9 @@ def scan_tar(source: TarSource, collector: EntryCollector, limits: Limits) -> in
             raise _truncated()
         if header == _ZERO_BLOCK:
             if source.read(BLOCK_BYTES).strip(b"\0"):
-                raise UnreadableLayer("the tar has data after a single zero block.", hint="The layer is corrupt.")
+                raise UnreadableLayer(
+                    "the tar has data after a single zero block.", hint="The layer is corrupt."
+                )
             break
         _check_sum(header)
         kind = header[156:157]
@@ -167,7 +169,9 @@ def _add_entry(
             real = _decimal(extended, key, real) if key in extended else real
     if kind != "file":
         # Only regular files carry content, whatever the size field of a link or device says.
-        collector.add(name, kind, 0, mode & 0o7777, uid, gid, mtime, target if kind in ("symlink", "hardlink") else None)
+        collector.add(
+            name, kind, 0, mode & 0o7777, uid, gid, mtime, target if kind in ("symlink", "hardlink") else None
+        )
         return 0
     if stored < 0:
         raise UnreadableLayer("an entry has a negative size.", hint="The layer is corrupt.")
@@ -230,7 +234,9 @@ def _number(field: bytes) -> int:
     try:
         return int(text, 8) if text else 0
     except ValueError as error:
-        raise UnreadableLayer("a tar header has a malformed number.", hint="The layer is corrupt or is no tar.") from error
+        raise UnreadableLayer(
+            "a tar header has a malformed number.", hint="The layer is corrupt or is no tar."
+        ) from error
 
 
 def _decimal(records: dict[str, bytes], key: str, otherwise: int | None) -> int:
@@ -248,4 +254,6 @@ def _until_nul(field: bytes) -> bytes:
 
 
 def _truncated() -> UnreadableLayer:
-    return UnreadableLayer("the tar ends in the middle of an entry.", hint="The archive or blob is truncated; make it again.")
+    return UnreadableLayer(
+        "the tar ends in the middle of an entry.", hint="The archive or blob is truncated; make it again."
+    )

@@ -1,0 +1,101 @@
+"""The steps of an audit: each asks a host or the warehouse and returns rows of tables.
+
+A host that does not answer is a problem row and not an exception, so that the audits of other hosts,
+and the other steps of this one, go on. Knows no dagster; `orchestration` makes assets of these steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from imgopt_pipeline import __version__
+from imgopt_pipeline.errors import ImgoptError
+from imgopt_pipeline.hosts.inventory import (
+    container_rows,
+    disk_usage_rows,
+    image_rows,
+    images_from_rows,
+    problem_rows,
+    utc,
+)
+from imgopt_pipeline.hosts.models import Problem
+from imgopt_pipeline.hosts.opening import AnyHost, open_host
+from imgopt_pipeline.layers.analysis import HostAnalysis, analyse_images, analysis_rows, wasted_rows
+from imgopt_pipeline.layers.cache import ANALYSER_VERSION
+from imgopt_pipeline.settings import Settings
+from imgopt_pipeline.warehouse.store import fetch_rows, snapshot
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def take_images(settings: Settings, host_name: str, audit_id: str) -> Rows:
+    """Rows of the images of a host, with what the host is."""
+    return _step(settings, host_name, audit_id, "image_inventory", image_rows)
+
+
+def take_containers(settings: Settings, host_name: str, audit_id: str) -> Rows:
+    """Rows of the containers of a host and their mounts."""
+    return _step(settings, host_name, audit_id, "container_inventory", container_rows)
+
+
+def take_disk_usage(settings: Settings, host_name: str, audit_id: str) -> Rows:
+    """Rows of what takes a host's disk."""
+    return _step(settings, host_name, audit_id, "disk_usage", disk_usage_rows)
+
+
+def analyse_layers(settings: Settings, host_name: str, audit_id: str) -> tuple[Rows, Rows]:
+    """Rows of the layer analysis and of the wasted files, for images that were not analysed before."""
+    with snapshot(settings.paths.database) as connection:
+        pending = images_from_rows(
+            fetch_rows(
+                connection, "select_pending_images.sql", audit_id=audit_id, analyser_version=ANALYSER_VERSION
+            )
+        )
+    analysis = HostAnalysis()
+    if pending:
+        settings.paths.layers.mkdir(parents=True, exist_ok=True)
+        try:
+            with open_host(settings, host_name) as host:
+                analysis = analyse_images(host, pending, settings.paths.layers)
+        except ImgoptError as error:
+            analysis.problems.append(_problem(host_name, error))
+    problems = problem_rows(host_name, audit_id, "layer_analysis", analysis.problems)
+    return {**analysis_rows(analysis, host_name, audit_id), "audit_problems": problems}, wasted_rows(analysis)
+
+
+def conclude(settings: Settings, host_name: str, audit_id: str) -> Rows:
+    """The row of the audit itself, once everything else of it is stored."""
+    with snapshot(settings.paths.database) as connection:
+        return {
+            "audits": fetch_rows(
+                connection,
+                "select_audit.sql",
+                audit_id=audit_id,
+                host=host_name,
+                now=utc(datetime.now(UTC)),
+                imgopt_version=__version__,
+                analyser_version=ANALYSER_VERSION,
+            )
+        }
+
+
+def _step(
+    settings: Settings, host_name: str, audit_id: str, asset: str, rows_of: Callable[[AnyHost, str], Rows]
+) -> Rows:
+    rows: Rows = {}
+    problems: list[Problem] = []
+    try:
+        with open_host(settings, host_name) as host:
+            try:
+                rows = rows_of(host, audit_id)
+            finally:
+                problems += host.problems()
+    except ImgoptError as error:
+        problems.append(_problem(host_name, error))
+    return {**rows, "audit_problems": problem_rows(host_name, audit_id, asset, problems)}
+
+
+def _problem(host_name: str, error: ImgoptError) -> Problem:
+    return Problem(error.subject or host_name, error.kind, error.message, error.hint)

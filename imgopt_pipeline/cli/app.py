@@ -1,0 +1,60 @@
+"""The `imgopt` program: its commands, and the way every foreseeable error is told."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from imgopt_pipeline import __version__
+from imgopt_pipeline.cli import audits, images, inspection, upkeep
+from imgopt_pipeline.cli.output import errors
+from imgopt_pipeline.errors import ImgoptError
+
+app = typer.Typer(
+    name="imgopt",
+    help="Finds what fills a Docker host, proves it from the image layers, and keeps the history in DuckDB.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+for group in (audits, images, inspection, upkeep):
+    group.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
+def main() -> NoReturn:
+    """Run the program. Exit codes: 0 fine, 1 a gate failed, 2 usage, 3 a host or its data could not be read."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app(standalone_mode=True)
+    except ImgoptError as error:
+        errors().print(f"imgopt: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        errors().print("imgopt: interrupted; nothing is left behind.", markup=False)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); there is nobody to tell.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    # As an exception, so that helper containers and temporary files are removed on the way out.
+    raise KeyboardInterrupt

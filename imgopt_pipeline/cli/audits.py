@@ -1,0 +1,66 @@
+"""`imgopt audit`: runs the audit job, and ends with the report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imgopt_pipeline.cli.images import print_reports
+from imgopt_pipeline.cli.output import errors, shown_progress
+from imgopt_pipeline.errors import HostUnreachable, SettingsError
+from imgopt_pipeline.hosts.opening import host_names, open_host
+from imgopt_pipeline.settings import ARCHIVES_HOST, Settings, load_settings
+from imgopt_pipeline.warehouse.store import fetch_rows, snapshot
+
+
+def register(app: typer.Typer) -> None:
+    app.command("audit")(audit)
+
+
+def audit(
+    host: Annotated[list[str] | None, typer.Option("--host", help="Only this host; may be repeated.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Audit the configured hosts (by default the local engine) and print the report. Changes nothing on them."""
+    settings = load_settings()
+    hosts = _chosen(settings, host)
+    from imgopt_pipeline.orchestration.instance import run_audit
+
+    with shown_progress():
+        statuses = [_status(settings, run_audit(settings, name)) for name in hosts]
+    print_reports(settings, hosts, json=json)
+    raise typer.Exit(3 if all(status == "unreachable" for status in statuses) else 0)
+
+
+def _chosen(settings: Settings, named: list[str] | None) -> list[str]:
+    """The hosts to audit. Without an engine on this machine, the archive folder takes its place."""
+    if named:
+        for name in named:
+            if name not in host_names(settings):
+                raise SettingsError(
+                    f"there is no host {name!r}.", hint=f"Known: {', '.join(host_names(settings))}."
+                )
+        return named
+    if list(settings.hosts) != ["local"] or settings.hosts["local"].engine != "auto":
+        return list(settings.hosts)
+    try:
+        with open_host(settings, "local"):
+            return ["local"]
+    except HostUnreachable as error:
+        folder = settings.archives_folder
+        if not folder.is_dir() or not any(folder.iterdir()):
+            raise HostUnreachable(
+                str(error),
+                hint=f"Or put image archives (`docker save`) into {folder}, or name hosts in imgopt.yaml.",
+            ) from error
+        errors().print(
+            f"{error} Auditing the image archives in {folder} instead.", markup=False, highlight=False
+        )
+        return [ARCHIVES_HOST]
+
+
+def _status(settings: Settings, audit_id: str) -> str:
+    with snapshot(settings.paths.database) as connection:
+        rows = fetch_rows(connection, "select_audit_status.sql", audit_id=audit_id)
+    return str(rows[0]["status"]) if rows else "unreachable"

@@ -1,0 +1,111 @@
+"""`imgopt images`, `imgopt image` and `imgopt report`: what the newest audits know."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any
+
+import typer
+
+from imgopt_pipeline.cli.output import print_json, show
+from imgopt_pipeline.errors import ImageNotFound
+from imgopt_pipeline.reports.audit import audit_reports, images_table, query, report_view
+from imgopt_pipeline.reports.stored_image import stored_image_view
+from imgopt_pipeline.settings import Settings, load_settings
+from imgopt_pipeline.warehouse.store import snapshot
+
+HostName = Annotated[str | None, typer.Option("--host", help="Only this host.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("report")(report)
+    app.command("images")(images)
+    app.command("image")(image)
+
+
+def report(host: HostName = None, json: Json = False) -> None:
+    """Show the report of the newest audit of each host."""
+    print_reports(load_settings(), [host] if host else None, json=json)
+
+
+def images(host: HostName = None, json: Json = False) -> None:
+    """List all images of the newest audits, biggest first."""
+    settings = load_settings()
+    with snapshot(settings.paths.database) as connection:
+        rows = query(connection, "select_images", host=host)
+    if json:
+        print_json(rows)
+        return
+    for name in dict.fromkeys(row["host"] for row in rows):
+        show(
+            f"Host {name}",
+            images_table(
+                [row for row in rows if row["host"] == name], limit_bytes=settings.gates.image_bytes
+            ),
+        )
+
+
+def image(
+    reference: Annotated[str, typer.Argument(help="A tag, an image ID or the beginning of one.")],
+    host: HostName = None,
+    json: Json = False,
+) -> None:
+    """Show one image of the newest audit: layers, dead files, containers."""
+    with snapshot(load_settings().paths.database) as connection:
+        row = _find(query(connection, "select_images", host=host), reference)
+        scope = {"image_id": row["image_id"]}
+        layers = query(connection, "select_image_layers", host=row["host"], **scope)
+        waste = query(connection, "select_image_waste", **scope)
+        containers = query(connection, "select_image_containers", host=row["host"], **scope)
+    if json:
+        print_json({**row, "layers": layers, "dead_files": waste, "containers_using_it": containers})
+    else:
+        show(*stored_image_view(row, layers, waste, containers))
+
+
+def print_reports(settings: Settings, hosts: list[str] | None, *, json: bool = False) -> None:
+    """The reports of some hosts, or of all."""
+    with snapshot(settings.paths.database) as connection:
+        found = [item for host in (hosts or [None]) for item in audit_reports(connection, host)]
+    if not found:
+        raise ImageNotFound(
+            "there is no audit of it yet.",
+            subject=", ".join(hosts or ["any host"]),
+            hint="Run `imgopt audit`.",
+        )
+    if json:
+        print_json(
+            [
+                {
+                    "audit": item.audit,
+                    "images": item.images,
+                    "disk_usage": item.usage,
+                    "problems": item.problems,
+                }
+                for item in found
+            ]
+        )
+        return
+    for item in found:
+        show(*report_view(item, limit_bytes=settings.gates.image_bytes, database=settings.paths.database))
+
+
+def _find(rows: list[dict[str, Any]], reference: str) -> dict[str, Any]:
+    tagged = reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
+    for row in rows:
+        if row["image_id"] == reference or {reference, tagged} & set(row["image_references"]):
+            return row
+    prefix = reference.removeprefix("sha256:")
+    by_id = [row for row in rows if row["image_id"].removeprefix("sha256:").startswith(prefix)]
+    if len(by_id) == 1:
+        return by_id[0]
+    names = [name for row in rows for name in row["image_references"]]
+    near = difflib.get_close_matches(reference, names, n=1, cutoff=0.4)
+    raise ImageNotFound(
+        "the newest audits know no such image."
+        if not by_id
+        else f"{len(by_id)} images have IDs that begin so.",
+        subject=reference,
+        hint=f"Did you mean {near[0]}?" if near else "`imgopt images` lists them.",
+    )

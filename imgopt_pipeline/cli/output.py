@@ -1,0 +1,82 @@
+"""How commands print: tables for people, JSON for programs, errors and progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from rich.console import Console, RenderableType
+
+from imgopt_pipeline.progress import reporting
+from imgopt_pipeline.units import format_bytes, format_seconds
+
+
+def errors() -> Console:
+    """Standard error."""
+    return Console(stderr=True)
+
+
+def show(*parts: RenderableType) -> None:
+    """Print for a person; wide where nobody's terminal limits it."""
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    for part in parts:
+        console.print(part, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print for a program."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
+    sys.stdout.write(orjson.dumps(value, option=options).decode() + "\n")
+
+
+@contextmanager
+def shown_progress() -> Iterator[None]:
+    """Progress with bytes and time left, on a terminal; silence elsewhere."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    bar = _Bar()
+    with bar.display, reporting(bar):
+        yield
+
+
+class _Bar:
+    """A `Progress` on the terminal."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.display = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self.display.add_task("", total=None, visible=False)
+
+    def start(self, what: str, total_bytes: int | None = None) -> None:
+        self.display.reset(self._task, description=what[:60], total=total_bytes, visible=True)
+
+    def advance(self, done_bytes: int) -> None:
+        self.display.advance(self._task, done_bytes)
+
+    def note(self, message: str) -> None:
+        self.display.console.print(message, markup=False, style="yellow")
+
+
+def size(value: int | None) -> str:
+    return format_bytes(value)
+
+
+def rows_of(cursor: Any) -> list[dict[str, Any]]:
+    """A DuckDB result as dictionaries."""
+    names: Sequence[str] = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+__all__ = ["errors", "format_seconds", "print_json", "rows_of", "show", "shown_progress", "size"]

@@ -1,0 +1,62 @@
+"""Opens a host by its name in the settings, or what a person named on the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from imgopt_pipeline.errors import SettingsError
+from imgopt_pipeline.hosts.archives import ArchiveHost
+from imgopt_pipeline.hosts.connection import engine_addresses
+from imgopt_pipeline.hosts.engine import EngineHost
+from imgopt_pipeline.settings import ARCHIVES_HOST, HostSettings, Settings
+
+AnyHost = EngineHost | ArchiveHost
+
+
+def host_names(settings: Settings) -> list[str]:
+    """All hosts that can be audited, the archive folder last."""
+    return [*settings.hosts, ARCHIVES_HOST]
+
+
+@contextmanager
+def open_host(settings: Settings, name: str) -> Iterator[AnyHost]:
+    """A host, closed at the end. Raises HostUnreachable, UnreadableArchive, SettingsError."""
+    host = _host(settings, name)
+    try:
+        yield host
+    finally:
+        host.close()
+
+
+@contextmanager
+def open_subject(
+    settings: Settings, subject: str, *, host_name: str | None = None, platform: str | None = None
+) -> Iterator[tuple[AnyHost, str]]:
+    """The host that has `subject`, and the reference to ask it for: an archive's path, or an image's name."""
+    path = Path(subject)
+    if host_name is None and path.exists():
+        archive = ArchiveHost(str(path), path, limits=settings.limits.to_limits(), platform=platform)
+        yield archive, ""
+        return
+    with open_host(settings, host_name or next(iter(settings.hosts))) as host:
+        yield host, subject
+
+
+def _host(settings: Settings, name: str) -> AnyHost:
+    limits = settings.limits.to_limits()
+    if name == ARCHIVES_HOST:
+        return ArchiveHost(name, settings.archives_folder, limits=limits)
+    host: HostSettings | None = settings.hosts.get(name)
+    if host is None:
+        near = difflib.get_close_matches(name, host_names(settings), n=1)
+        raise SettingsError(
+            f"there is no host {name!r}" + (f"; did you mean {near[0]!r}?" if near else "."),
+            hint=f"Known: {', '.join(host_names(settings))}.",
+        )
+    if host.archives is not None:
+        return ArchiveHost(name, host.archives, limits=limits, platform=host.platform)
+    configured = None if host.engine == "auto" else host.engine
+    return EngineHost(name, engine_addresses(configured, tls_folder=host.tls_folder), limits=limits)

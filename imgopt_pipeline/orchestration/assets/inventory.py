@@ -1,0 +1,25 @@
+"""Group inventory: what a host has. Reads the host; nothing here looks into layers."""
+
+import dagster as dg
+
+from imgopt_pipeline.auditing import Rows, take_containers, take_disk_usage, take_images
+from imgopt_pipeline.orchestration.assets import table_spec
+from imgopt_pipeline.settings import Settings
+
+
+def inventory_assets(hosts: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """`image_inventory`, `container_inventory` and `disk_usage`."""
+
+    @dg.asset(partitions_def=hosts, **table_spec("image_inventory", group="inventory", kinds={"docker"}))
+    def image_inventory(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> Rows:
+        return take_images(settings, context.partition_key, context.run.run_id)
+
+    @dg.asset(partitions_def=hosts, **table_spec("container_inventory", group="inventory", kinds={"docker"}))
+    def container_inventory(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> Rows:
+        return take_containers(settings, context.partition_key, context.run.run_id)
+
+    @dg.asset(partitions_def=hosts, **table_spec("disk_usage", group="inventory", kinds={"docker"}))
+    def disk_usage(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> Rows:
+        return take_disk_usage(settings, context.partition_key, context.run.run_id)
+
+    return [image_inventory, container_inventory, disk_usage]

@@ -1,0 +1,35 @@
+"""Assembles everything into Definitions for given settings. No logic."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from imgopt_pipeline.hosts.opening import host_names
+from imgopt_pipeline.orchestration.assets.analysis import analysis_assets
+from imgopt_pipeline.orchestration.assets.inventory import inventory_assets
+from imgopt_pipeline.orchestration.assets.reporting import reporting_assets
+from imgopt_pipeline.orchestration.checks import audit_checks
+from imgopt_pipeline.orchestration.io_manager import WarehouseIOManager
+from imgopt_pipeline.orchestration.jobs import AUDIT, audit_job, housekeeping_job
+from imgopt_pipeline.orchestration.schedules import audit_schedule, housekeeping_schedule
+from imgopt_pipeline.settings import Settings, load_settings
+
+
+def build_defs(settings: Settings) -> dg.Definitions:
+    """Fresh definitions; tests and the command line pass settings of their own."""
+    hosts = dg.StaticPartitionsDefinition(host_names(settings))
+    return dg.Definitions(
+        assets=[*inventory_assets(hosts), *analysis_assets(hosts), *reporting_assets(hosts)],
+        asset_checks=audit_checks(),
+        jobs=[audit_job(), housekeeping_job()],
+        schedules=[
+            audit_schedule(settings.schedule, list(settings.hosts)),
+            housekeeping_schedule(settings.schedule),
+        ],
+        resources={"settings": settings, "io_manager": WarehouseIOManager(settings.paths.database)},
+    )
+
+
+def reconstruct_audit_job() -> dg.JobDefinition:
+    """The audit job by itself, for the settings in force: by this function another process can rebuild it."""
+    return build_defs(load_settings()).resolve_job_def(AUDIT)

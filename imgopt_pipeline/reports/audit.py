@@ -1,0 +1,229 @@
+"""The report of the newest audit of each host: read from the warehouse, shown on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from imgopt_pipeline.units import format_bytes, format_seconds
+
+_BIGGEST = 10
+_PROBLEMS_SHOWN = 20
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What is known of one host: its newest audit, images (biggest first), usage by kind and problems."""
+
+    audit: dict[str, Any]
+    images: Rows
+    usage: Rows
+    problems: Rows
+    change_bytes: int | None
+
+
+def query(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> Rows:
+    """Rows of a query in `queries/`."""
+    text = resources.files(__package__).joinpath("queries", f"{name}.sql").read_text()
+    cursor = connection.execute(text, parameters)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def audit_reports(connection: duckdb.DuckDBPyConnection, host: str | None = None) -> list[AuditReport]:
+    """The report of one host, or of every host that was ever audited."""
+    images, usage = (
+        query(connection, "select_images", host=host),
+        query(connection, "select_usage", host=host),
+    )
+    problems, trend = (
+        query(connection, "select_problems", host=host),
+        query(connection, "select_trend", host=host),
+    )
+    return [
+        AuditReport(
+            audit=audit,
+            images=_of_host(images, audit["host"]),
+            usage=_of_host(usage, audit["host"]),
+            problems=_of_host(problems, audit["host"]),
+            change_bytes=next((row["change_bytes"] for row in _of_host(trend, audit["host"])), None),
+        )
+        for audit in query(connection, "select_audits", host=host)
+    ]
+
+
+def report_view(report: AuditReport, *, limit_bytes: int, database: Path) -> list[RenderableType]:
+    """A host's report for a person."""
+    parts: list[RenderableType] = [Text(), _heading(report), Text()]
+    if report.images:
+        parts += [_image_table(report, limit_bytes), Text(), *_remarks(report, limit_bytes), Text()]
+    if report.usage:
+        parts += [_usage_table(report.usage), Text()]
+    if report.problems:
+        parts += [*_problem_lines(report.problems), Text()]
+    parts.append(
+        Text(
+            f"Everything else is in {database} (`imgopt sql`, `imgopt images`, `imgopt image NAME`).\n"
+            "The Dagster UI: `imgopt ui` (in a checkout `make ui`).",
+            style="dim",
+        )
+    )
+    return parts
+
+
+def images_table(images: Rows, *, limit_bytes: int) -> Table:
+    """Images with sizes, sharing, waste and use, biggest first."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("image", overflow="ellipsis", no_wrap=True, ratio=1, min_width=16)
+    for heading in ("size", "unique", "shared", "layers", "live", "dead", "eff."):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("in use", no_wrap=True)
+    for row in images:
+        over = (row["size_bytes"] or 0) > limit_bytes
+        table.add_row(
+            escape(_display_name(row)),
+            Text(format_bytes(row["size_bytes"]), style="bold red" if over else ""),
+            format_bytes(row["unique_bytes"]),
+            format_bytes(row["shared_bytes"]),
+            str(row["layer_count"]),
+            format_bytes(row["live_bytes"]),
+            format_bytes(row["dead_bytes"]),
+            _percent(row["efficiency"]),
+            usage_of(row),
+        )
+    return table
+
+
+def usage_of(row: dict[str, Any]) -> str:
+    """`running`, `stopped`, `unused`, and whether no tag names the image."""
+    if row["running_containers"]:
+        state = "running" + (f" ×{row['running_containers']}" if row["running_containers"] > 1 else "")
+    elif row["containers"]:
+        state = "stopped"
+    else:
+        state = "unused"
+    return f"{state}, dangling" if row["dangling"] else state
+
+
+def _heading(report: AuditReport) -> Text:
+    audit = report.audit
+    moment = audit["finished_at"].replace(tzinfo=UTC).astimezone()
+    took = (audit["finished_at"] - audit["started_at"]).total_seconds()
+    engine = f"{audit['engine_kind']} {audit['engine_version']}".strip().capitalize()
+    store = (
+        f", {audit['image_store']} store" if audit["image_store"] not in ("", audit["engine_kind"]) else ""
+    )
+    text = Text.assemble((f"Host {audit['host']}", "bold"), f"  {moment:%Y-%m-%d %H:%M}")
+    if audit["status"] == "unreachable":
+        return text.append("  could not be read", style="bold red")
+    text.append(f"  {engine}{store}  ")
+    text.append(
+        f"{audit['images']} images, {audit['containers']} containers, {audit['layers']} layers"
+        f" ({audit['layers_read']} read in {format_seconds(took)})"
+    )
+    return (
+        text.append("  incomplete, see below", style="bold yellow") if audit["status"] == "partial" else text
+    )
+
+
+def _image_table(report: AuditReport, limit_bytes: int) -> Table:
+    over = [row for row in report.images if (row["size_bytes"] or 0) > limit_bytes]
+    shown = report.images[: max(_BIGGEST, len(over))]
+    table = images_table(shown, limit_bytes=limit_bytes)
+    rest = len(report.images) - len(shown)
+    table.title = f"The {len(shown)} biggest images" if rest else "Images"
+    table.title_justify = "left"
+    table.title_style = "bold"
+    return table
+
+
+def _remarks(report: AuditReport, limit_bytes: int) -> list[Text]:
+    over = [row for row in report.images if (row["size_bytes"] or 0) > limit_bytes]
+    dead = sum(row["dead_bytes"] or 0 for row in report.images)
+    dangling = [row for row in report.images if row["dangling"]]
+    unused = [row for row in report.images if not row["containers"]]
+    lines = [
+        f"{_images(over)} over {format_bytes(limit_bytes)}.",
+        f"{_images(unused)} unused by any container, {len(dangling)} of them dangling"
+        f"; removing all unused ones frees {format_bytes(_reclaimable_images(report))}.",
+        f"{format_bytes(dead)} in all layers are dead: stored, but hidden by later layers.",
+    ]
+    if report.change_bytes is not None:
+        sign = "+" if report.change_bytes >= 0 else "−"
+        lines.append(
+            f"Images changed by {sign}{format_bytes(abs(report.change_bytes))} since the audit before."
+        )
+    return [Text(f"• {line}") for line in lines]
+
+
+def _usage_table(usage: Rows) -> Table:
+    table = Table(
+        box=None, header_style="dim", pad_edge=False, title="Disk", title_justify="left", title_style="bold"
+    )
+    table.add_column("kind", no_wrap=True)
+    for heading in ("items", "in use", "size", "reclaimable"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in usage:
+        table.add_row(
+            row["kind"],
+            f"{row['items']:,}",
+            f"{row['active_items']:,}",
+            format_bytes(row["size_bytes"]),
+            format_bytes(row["reclaimable_bytes"]),
+        )
+    table.add_row(
+        "all",
+        "",
+        "",
+        format_bytes(sum(row["size_bytes"] for row in usage)),
+        format_bytes(sum(row["reclaimable_bytes"] for row in usage)),
+        style="bold",
+    )
+    return table
+
+
+def _problem_lines(problems: Rows) -> list[Text]:
+    lines = [Text("Could not be read", style="bold")]
+    for row in problems[:_PROBLEMS_SHOWN]:
+        lines.append(Text(f"• {row['subject']}: {row['message']} {row['hint']}".rstrip(), style="yellow"))
+    if len(problems) > _PROBLEMS_SHOWN:
+        lines.append(Text(f"  and {len(problems) - _PROBLEMS_SHOWN} more, in the table audit_problems."))
+    return lines
+
+
+def _reclaimable_images(report: AuditReport) -> int:
+    return sum(row["reclaimable_bytes"] for row in report.usage if row["kind"] == "images")
+
+
+def _of_host(rows: Sequence[dict[str, Any]], host: str) -> Rows:
+    return [row for row in rows if row["host"] == host]
+
+
+def _display_name(row: dict[str, Any]) -> str:
+    more = len(row["image_references"]) - 1
+    return row["name"] + (f" (+{more})" if more > 0 else "")
+
+
+def _percent(value: float | None) -> str:
+    # Rounded down: only an image without dead bytes is at 100 %.
+    return "–" if value is None else f"{int(value * 1000) / 10:g} %"
+
+
+def _images(rows: Sequence[object]) -> str:
+    return f"{len(rows)} image" + ("" if len(rows) == 1 else "s")
+
+
+def seconds_since(moment: datetime) -> float:
+    """Seconds since a time of the warehouse (UTC without a zone)."""
+    return (datetime.now(UTC).replace(tzinfo=None) - moment).total_seconds()

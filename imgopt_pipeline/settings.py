@@ -1,0 +1,274 @@
+"""Settings: `imgopt.yaml`, environment variables (`IMGOPT_…`), and a default for every value.
+
+Read when `load_settings` is called and never at import. What a value means to a part of imgopt is
+that part's business; here stand names, types, defaults, and where files lie.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+import yaml
+from platformdirs import user_config_path, user_data_path
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from imgopt_pipeline.errors import SettingsError
+from imgopt_pipeline.limits import Limits
+from imgopt_pipeline.units import parse_bytes
+
+CONFIG_NAME = "imgopt.yaml"
+ARCHIVES_HOST = "archives"
+"""Name under which the configured archive folder is audited."""
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def _size(value: Any) -> Any:
+    try:
+        return parse_bytes(value) if isinstance(value, str) else value
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+
+
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        near = difflib.get_close_matches(name, available_timezones(), n=1)
+        raise ValueError(f"{name!r} is no time zone" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return name
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HostSettings(_Strict):
+    """One host: an `engine` address (unix://, ssh://, tcp://; `auto` looks for one) or a folder of `archives`."""
+
+    engine: str | None = None
+    tls_folder: Path | None = None
+    archives: Path | None = None
+    platform: str | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> HostSettings:
+        if (self.engine is None) == (self.archives is None):
+            raise ValueError("say either `engine` or `archives`")
+        return self
+
+
+class ScheduleSettings(_Strict):
+    """When the audit runs by itself, and in which time zone."""
+
+    weekly_audit: str = "0 6 * * 1"
+    daily_housekeeping: str = "30 4 * * *"
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"
+    status: Literal["running", "stopped"] = "running"
+
+
+class RetentionSettings(_Strict):
+    """How long things are kept. The newest audit of a host always stays."""
+
+    audit_days: int = Field(default=730, ge=1)
+    dagster_run_days: int = Field(default=90, ge=1)
+
+
+class GateSettings(_Strict):
+    """From when on an image is remarked upon. `lowest_efficiency` is live ÷ stored bytes."""
+
+    image_bytes: Size = 2_000_000_000
+    lowest_efficiency: float = Field(default=0.9, ge=0, le=1)
+
+
+class LimitSettings(_Strict):
+    """Bounds that keep hostile images from filling memory, disk or time; see `limits.py`."""
+
+    layers: int = Limits().layers
+    layer_bytes: Size = Limits().layer_bytes
+    entries: int = Limits().entries
+    verify_bytes: Size = 512_000_000
+
+    def to_limits(self) -> Limits:
+        return Limits(layers=self.layers, layer_bytes=self.layer_bytes, entries=self.entries)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="IMGOPT_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    home: Path
+    hosts: dict[str, HostSettings] = Field(default_factory=lambda: {"local": HostSettings(engine="auto")})
+    archives: Path | None = None
+    schedule: ScheduleSettings = ScheduleSettings()
+    retention: RetentionSettings = RetentionSettings()
+    gates: GateSettings = GateSettings()
+    limits: LimitSettings = LimitSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # The environment wins over the file, whose values come as arguments.
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _host_names(self) -> Settings:
+        for name in self.hosts:
+            if not name or not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+                raise ValueError(f"the host name {name!r} may hold letters, digits, '.', '-' and '_' only")
+        if ARCHIVES_HOST in self.hosts:
+            raise ValueError(f"the host name {ARCHIVES_HOST!r} is taken by the archive folder")
+        return self
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(self.home)
+
+    @property
+    def archives_folder(self) -> Path:
+        return self.archives or self.home / "archives"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where imgopt keeps its files."""
+
+    home: Path
+
+    @property
+    def database(self) -> Path:
+        return self.home / "imgopt.duckdb"
+
+    @property
+    def layers(self) -> Path:
+        return self.home / "layers"
+
+    @property
+    def dagster(self) -> Path:
+        return self.home / "dagster"
+
+
+def load_settings(config: Path | None = None) -> Settings:
+    """The settings in force. Raises SettingsError, naming a mistyped key and the nearest right one."""
+    path = config or _config_path()
+    values = _read_yaml(path) if path is not None else {}
+    values.setdefault("home", default_home())
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(_explanations(error)),
+            subject=str(path or "environment"),
+            hint="See imgopt.example.yaml.",
+        ) from error
+
+
+def default_home() -> Path:
+    """`data/` of a checkout, else a folder per user. `IMGOPT_HOME` overrides both."""
+    return checkout() / "data" if checkout() else user_data_path("imgopt")  # type: ignore[operator]
+
+
+def checkout() -> Path | None:
+    """The checkout this package runs from, None where it is installed."""
+    return (
+        _CHECKOUT
+        if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "workspace.yaml").is_file()
+        else None
+    )
+
+
+def _config_path() -> Path | None:
+    if named := os.environ.get("IMGOPT_CONFIG"):
+        return Path(named)
+    home = Path(os.environ.get("IMGOPT_HOME") or default_home())
+    folders = [Path.cwd(), home, *([checkout()] if checkout() else []), user_config_path("imgopt")]
+    return next(
+        (folder / CONFIG_NAME for folder in folders if folder and (folder / CONFIG_NAME).is_file()), None
+    )
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"it cannot be read ({error.strerror}).", subject=str(path)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"it is no YAML ({' '.join(str(error).split())}).", subject=str(path)) from error
+    if not isinstance(values, dict | None):
+        raise SettingsError(
+            "it must be a mapping of settings.", subject=str(path), hint="See imgopt.example.yaml."
+        )
+    return _expanded(values or {}, path.parent)
+
+
+def _expanded(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Folders relative to the file that names them."""
+
+    def full(value: Any) -> Any:
+        return folder / Path(value).expanduser() if isinstance(value, str) else value
+
+    result = {key: full(value) if key in ("home", "archives") else value for key, value in values.items()}
+    hosts = result.get("hosts")
+    if isinstance(hosts, dict):
+        result["hosts"] = {
+            name: {
+                key: full(value) if key in ("archives", "tls_folder") else value
+                for key, value in host.items()
+            }
+            if isinstance(host, dict)
+            else host
+            for name, host in hosts.items()
+        }
+    return result
+
+
+def _explanations(error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"])
+        if item["type"] != "extra_forbidden":
+            yield (
+                f"{place}: {item['msg'].removeprefix('Value error, ')}"
+                if place
+                else item["msg"].removeprefix("Value error, ")
+            )
+            continue
+        key = str(item["loc"][-1])
+        near = difflib.get_close_matches(key, _keys_at(item["loc"][:-1]), n=1, cutoff=0.5)
+        yield f"there is no setting {place!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    sections: dict[str, type[BaseModel]] = {
+        "hosts": HostSettings,
+        "schedule": ScheduleSettings,
+        "retention": RetentionSettings,
+        "gates": GateSettings,
+        "limits": LimitSettings,
+    }
+    model = sections[str(location[0])] if location else Settings
+    return list(model.model_fields)

@@ -1,0 +1,27 @@
+-- Removes audits that finished before $before, and content that no audit left names. The newest audit of
+-- each host always stays.
+
+CREATE TEMP TABLE expired AS
+SELECT audit_id FROM host_facts AS f
+LEFT JOIN audits AS a USING (audit_id)
+WHERE coalesce(a.finished_at, f.started_at) < getvariable('before')
+  AND audit_id NOT IN (SELECT arg_max(audit_id, finished_at) FROM audits GROUP BY host)
+  AND audit_id NOT IN (
+      SELECT arg_max(audit_id, finished_at) FROM audits WHERE status <> 'unreachable' GROUP BY host
+  );
+
+DELETE FROM audits WHERE audit_id IN (FROM expired);
+DELETE FROM audit_problems WHERE audit_id IN (FROM expired);
+DELETE FROM image_inventory WHERE audit_id IN (FROM expired);
+DELETE FROM container_inventory WHERE audit_id IN (FROM expired);
+DELETE FROM container_mounts WHERE audit_id IN (FROM expired);
+DELETE FROM layer_reads WHERE audit_id IN (FROM expired);
+DELETE FROM disk_usage WHERE audit_id IN (FROM expired);
+DELETE FROM host_facts WHERE audit_id IN (FROM expired);
+
+DELETE FROM images WHERE image_id NOT IN (SELECT image_id FROM image_inventory);
+DELETE FROM image_layers WHERE image_id NOT IN (SELECT image_id FROM image_inventory);
+DELETE FROM layer_analysis WHERE image_id NOT IN (SELECT image_id FROM image_inventory);
+DELETE FROM image_layer_bytes WHERE image_id NOT IN (SELECT image_id FROM image_inventory);
+DELETE FROM wasted_files WHERE image_id NOT IN (SELECT image_id FROM image_inventory);
+DELETE FROM layers WHERE diff_id NOT IN (SELECT diff_id FROM image_layers);

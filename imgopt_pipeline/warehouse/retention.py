@@ -1,0 +1,33 @@
+"""How long the warehouse remembers: old audits and content that no audit names any more go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from imgopt_pipeline.warehouse.store import publish, sql_file
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What went: audits; and the diff IDs that are still named."""
+
+    audits: int
+    kept_diff_ids: frozenset[str]
+
+
+def prune_audits(database: Path, *, audit_days: int) -> Pruned:
+    """Remove audits older than `audit_days`, but never the newest of a host. Raises StorageError."""
+    before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=audit_days)
+
+    def change(connection: duckdb.DuckDBPyConnection) -> Pruned:
+        connection.execute("SET VARIABLE before = ?::TIMESTAMP", [before])
+        connection.execute(sql_file("prune.sql"))
+        expired = connection.execute("SELECT count(*) FROM expired").fetchall()[0][0]
+        kept = connection.execute("SELECT DISTINCT diff_id FROM image_layers").fetchall()
+        return Pruned(expired, frozenset(diff_id for (diff_id,) in kept))
+
+    return publish(database, change)
