@@ -25,7 +25,7 @@ from imgopt_pipeline.hosts.opening import AnyHost, open_host
 from imgopt_pipeline.layers.analysis import HostAnalysis, analyse_images, analysis_rows, wasted_rows
 from imgopt_pipeline.layers.cache import ANALYSER_VERSION
 from imgopt_pipeline.settings import Settings
-from imgopt_pipeline.warehouse.store import fetch_rows, snapshot
+from imgopt_pipeline.warehouse.store import fetch_rows, snapshot, sql_file
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -50,7 +50,10 @@ def analyse_layers(settings: Settings, host_name: str, audit_id: str) -> tuple[R
     with snapshot(settings.paths.database) as connection:
         pending = images_from_rows(
             fetch_rows(
-                connection, "select_pending_images.sql", audit_id=audit_id, analyser_version=ANALYSER_VERSION
+                connection,
+                sql_file("select_pending_images.sql"),
+                audit_id=audit_id,
+                analyser_version=ANALYSER_VERSION,
             )
         )
     analysis = HostAnalysis()
@@ -71,7 +74,7 @@ def conclude(settings: Settings, host_name: str, audit_id: str) -> Rows:
         return {
             "audits": fetch_rows(
                 connection,
-                "select_audit.sql",
+                sql_file("select_audit.sql"),
                 audit_id=audit_id,
                 host=host_name,
                 now=utc(datetime.now(UTC)),

@@ -62,5 +62,7 @@ def _chosen(settings: Settings, named: list[str] | None) -> list[str]:
 
 def _status(settings: Settings, audit_id: str) -> str:
     with snapshot(settings.paths.database) as connection:
-        rows = fetch_rows(connection, "select_audit_status.sql", audit_id=audit_id)
+        rows = fetch_rows(
+            connection, "SELECT status FROM audits WHERE audit_id = $audit_id", audit_id=audit_id
+        )
     return str(rows[0]["status"]) if rows else "unreachable"

@@ -14,12 +14,13 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import duckdb
 
 from imgopt_pipeline.errors import StorageError
 from imgopt_pipeline.hosts.image_config import is_digest
-from imgopt_pipeline.layers.entries import LayerEntries
+from imgopt_pipeline.layers.entries import LayerEntries, out_of_range
+from imgopt_pipeline.layers.scratch import scratch_database
+from imgopt_pipeline.sql import literal
 
 ANALYSER_VERSION = "1"
 """Changes when the entries of an unchanged layer would come out differently; older files are read again."""
@@ -59,50 +60,47 @@ class LayerCache:
     def facts(self, diff_id: str) -> LayerFacts | None:
         """Facts of a cached layer; None where it has to be read, also because its file is damaged."""
         path = self.path(diff_id)
-        try:
-            metadata = pq.read_metadata(path).metadata or {}
-            tar_bytes = metadata[b"imgopt.tar_bytes"]
-            return LayerFacts(
-                diff_id=diff_id,
-                reader=metadata[b"imgopt.reader"].decode(),
-                tar_bytes=int(tar_bytes) if tar_bytes else None,
-                file_bytes=int(metadata[b"imgopt.file_bytes"]),
-                entry_count=int(metadata[b"imgopt.entry_count"]),
-                read_seconds=float(metadata[b"imgopt.read_seconds"]),
-            )
-        except FileNotFoundError:
+        if not path.exists():
             return None
-        except (pa.ArrowInvalid, KeyError, ValueError):
+        try:
+            with scratch_database() as connection:
+                return _facts(connection, path, diff_id)
+        except (duckdb.Error, KeyError, ValueError):
             path.unlink(missing_ok=True)
             return None
 
     def put(self, diff_id: str, entries: LayerEntries, *, reader: str, read_seconds: float) -> LayerFacts:
         """Store a layer's entries. Raises StorageError where the disk is full or not writable."""
-        facts = LayerFacts(
-            diff_id, reader, entries.tar_bytes, entries.file_bytes, entries.entry_count, read_seconds
-        )
-        table = entries.table.replace_schema_metadata(
-            {
-                "imgopt.diff_id": diff_id,
-                "imgopt.reader": reader,
-                "imgopt.tar_bytes": "" if facts.tar_bytes is None else str(facts.tar_bytes),
-                "imgopt.file_bytes": str(facts.file_bytes),
-                "imgopt.entry_count": str(facts.entry_count),
-                "imgopt.read_seconds": f"{read_seconds:.6f}",
-            }
-        )
         path = self.path(diff_id)
         temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
+        metadata = {
+            "imgopt_reader": reader,
+            "imgopt_tar_bytes": "" if entries.tar_bytes is None else str(entries.tar_bytes),
+            "imgopt_read_seconds": f"{read_seconds:.6f}",
+        }
+        described = ", ".join(f"{name}: {literal(value)}" for name, value in metadata.items())
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                pq.write_table(table, file, compression="zstd", compression_level=1)
-                file.flush()
+            with scratch_database() as connection:
+                entries.load(connection)
+                connection.execute(
+                    f"COPY layer_entries TO {literal(str(temporary))}"
+                    f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, KV_METADATA {{{described}}})"
+                )
+                facts = _facts(connection, temporary, diff_id)
+            with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-        except OSError as error:
+        except duckdb.ConversionException as error:
+            raise out_of_range(error) from error
+        except (OSError, duckdb.IOException) as error:
+            reason = (
+                error.strerror
+                if isinstance(error, OSError) and error.strerror
+                else str(error).splitlines()[0]
+            )
             raise StorageError(
-                f"the entries of a layer cannot be stored ({error.strerror or error}).",
+                f"the entries of a layer cannot be stored ({reason}).",
                 subject=str(self.folder),
                 hint="Free some space there, or set IMGOPT_HOME to another folder.",
             ) from error
@@ -125,3 +123,24 @@ class LayerCache:
                 files += 1
                 freed_bytes += status.st_size
         return files, freed_bytes
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, path: Path, diff_id: str) -> LayerFacts:
+    name = literal(str(path))
+    metadata = {
+        key.decode(): value.decode()
+        for key, value in connection.execute(f"SELECT key, value FROM parquet_kv_metadata({name})").fetchall()
+    }
+    file_bytes, entry_count = connection.execute(
+        "SELECT coalesce(sum(size_bytes), 0)::BIGINT, count(*) FILTER (kind <> 'implied')"
+        f" FROM read_parquet({name})"
+    ).fetchall()[0]
+    tar_bytes = metadata["imgopt_tar_bytes"]
+    return LayerFacts(
+        diff_id=diff_id,
+        reader=metadata["imgopt_reader"],
+        tar_bytes=int(tar_bytes) if tar_bytes else None,
+        file_bytes=file_bytes,
+        entry_count=entry_count,
+        read_seconds=float(metadata["imgopt_read_seconds"]),
+    )

@@ -1,10 +1,10 @@
 """Entries of one layer in their canonical form: the same rows whichever reader produced them.
 
 A reader hands raw entries to an `EntryCollector` in the order it meets them; `finish` binds hard
-links, marks repeated paths, adds the parents a tar left out, and returns an Arrow table. How a
-reader finds its entries does not belong here.
+links, marks repeated paths, adds the parents a tar left out, and returns them as
+`LayerEntries`. How a reader finds its entries does not belong here.
 
-Columns of the table (`ENTRY_SCHEMA`):
+The columns (`COLUMNS`):
 
 - `path`: relative to the image's root, no leading or trailing slash, `names.printable`; the path of
   a whiteout is the path it hides, the path of an opaque marker is its directory.
@@ -22,54 +22,84 @@ Columns of the table (`ENTRY_SCHEMA`):
 from __future__ import annotations
 
 import posixpath
+import tempfile
 from dataclasses import dataclass
+from importlib import resources
+from typing import BinaryIO
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import duckdb
 
-from imgopt_pipeline.errors import LimitExceeded, UnreadableLayer
+from imgopt_pipeline.errors import LimitExceeded, StorageError, UnreadableLayer
+from imgopt_pipeline.layers.scratch import scratch_database
 from imgopt_pipeline.limits import DEFAULT_LIMITS, Limits
 from imgopt_pipeline.names import printable
 
-ENTRY_SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("size_bytes", pa.int64(), nullable=False),
-        pa.field("mode", pa.int32()),
-        pa.field("uid", pa.int64()),
-        pa.field("gid", pa.int64()),
-        pa.field("mtime_seconds", pa.int64()),
-        pa.field("link_target", pa.string()),
-        pa.field("crc64", pa.uint64()),
-        pa.field("shadowed", pa.bool_(), nullable=False),
-    ]
-)
+COLUMNS = {
+    "path": "VARCHAR",
+    "kind": "VARCHAR",
+    "size_bytes": "BIGINT",
+    "mode": "INTEGER",
+    "uid": "BIGINT",
+    "gid": "BIGINT",
+    "mtime_seconds": "BIGINT",
+    "link_target": "VARCHAR",
+    "crc64": "UBIGINT",
+    "shadowed": "BOOLEAN",
+}
+"""Columns of the entries and their DuckDB types."""
 
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
-_BATCH_ROWS = 65_536
-
-Row = tuple[str, str, int, int | None, int | None, int | None, int | None, str | None, int | None, bool]
+_FLUSH_LINES = 8_192
+_NULL = "\\N"  # never a name: `printable` doubles backslashes
+_NAME_BYTES = 4_096  # PATH_MAX of Linux: no engine could unpack a longer one
+_LINE_BYTES = 131_072  # two names of that length, every byte written as an escape
+_NO_ATTRIBUTES = f"\t{_NULL}" * 7
 
 
 @dataclass(frozen=True, slots=True)
 class LayerEntries:
-    """What a layer holds. `tar_bytes` is the length of its tar stream, or None where no reader saw it."""
+    """What a layer holds. The rows lie in an unnamed temporary file, which goes when this does.
 
-    table: pa.Table
+    `tar_bytes` is the length of the layer's tar stream, or None where no reader saw it.
+    """
+
+    _lines: BinaryIO
+    _shadowed: tuple[int, ...]
     tar_bytes: int | None
 
-    @property
-    def file_bytes(self) -> int:
-        """Σ of the content of all files, each inode once."""
-        return pc.sum(self.table.column("size_bytes")).as_py() or 0
+    def load(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make a temporary view `layer_entries` of the canonical rows.
 
-    @property
-    def entry_count(self) -> int:
-        """Paths the layer names; implied directories are not counted."""
-        implied = pc.sum(pc.equal(self.table.column("kind"), "implied")).as_py() or 0
-        return len(self.table) - int(implied)
+        Raises UnreadableLayer where a number of an entry is out of range.
+        """
+        columns = {"row_number": "BIGINT", **COLUMNS, "bound_to": "BIGINT"}
+        del columns["shadowed"]
+        described = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+        # By its descriptor: the file has no name, so that nothing is left when the process dies.
+        connection.execute(
+            f"""
+            CREATE OR REPLACE TEMP VIEW raw_entries AS FROM read_csv(
+                '/proc/self/fd/{self._lines.fileno()}', auto_detect = false, header = false,
+                delim = '\t', quote = '', escape = '', nullstr = '{_NULL}', columns = {{{described}}},
+                max_line_size = {_LINE_BYTES}, buffer_size = {_LINE_BYTES * 16}
+            )
+            """
+        )
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE shadowed_rows AS"
+            f" SELECT unnest([{', '.join(map(str, self._shadowed))}]::BIGINT[]) AS row_number"
+        )
+        try:
+            connection.execute(resources.files(__package__).joinpath("entries.sql").read_text())
+        except duckdb.ConversionException as error:
+            raise out_of_range(error) from error
+
+    def rows(self) -> list[tuple[object, ...]]:
+        """All rows in the order of their paths, in the columns of `COLUMNS`."""
+        with scratch_database() as connection:
+            self.load(connection)
+            return connection.execute("FROM layer_entries ORDER BY ALL").fetchall()
 
 
 class EntryCollector:
@@ -77,15 +107,14 @@ class EntryCollector:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
-        self._batches: list[pa.RecordBatch] = []
-        self._rows: list[Row] = []
-        self._flushed = 0
+        self._lines: list[str] = []
+        self._file: BinaryIO = tempfile.TemporaryFile(prefix="imgopt-")  # noqa: SIM115  (LayerEntries keeps it)
+        self._count = 0
         self._visible: dict[str, int] = {}
         self._markers: set[tuple[str, str]] = set()
         self._implied: dict[str, None] = {}
-        self._inode_of: dict[int, int] = {}
-        self._inodes: dict[int, list[int]] = {}
-        self._shadowed: set[int] = set()
+        self._bound_to: dict[int, int] = {}
+        self._shadowed: list[int] = []
 
     def add(
         self,
@@ -112,13 +141,27 @@ class EntryCollector:
         if not cleaned:
             return
         path = printable(cleaned)
+        bound_to = None
         if kind == "hardlink":
-            self._add_hard_link(
-                path, printable(clean_name(link_target or b"")), mode, uid, gid, mtime_seconds
-            )
-            return
-        target = None if link_target is None else printable(link_target)
-        self._append(path, (path, kind, size_bytes, mode, uid, gid, mtime_seconds, target, crc64, False))
+            target = printable(clean_name(link_target or b""))
+            # Bound to what the target is now: a later entry of the same name is another inode.
+            bound_to = self._visible.get(target)
+            if bound_to is not None and target == path:
+                return
+            bound_to = self._bound_to.get(bound_to, bound_to) if bound_to is not None else None
+        else:
+            target = _NULL if link_target is None else printable(link_target)
+        before = self._visible.get(path)
+        if before is not None:
+            self._shadowed.append(before)
+        self._visible[path] = self._count
+        if bound_to is not None:
+            self._bound_to[self._count] = bound_to
+        self._imply_parents(path)
+        self._push(
+            f"{path}\t{kind}\t{size_bytes}\t{_text(mode)}\t{_text(uid)}\t{_text(gid)}"
+            f"\t{_text(mtime_seconds)}\t{target}\t{_text(crc64)}\t{_text(bound_to)}"
+        )
 
     def add_marker(self, name: bytes, kind: str, size_bytes: int = 0) -> None:
         """Take a `whiteout` of a path, or the mark that makes a directory `opaque`."""
@@ -131,51 +174,21 @@ class EntryCollector:
         elif path and path not in self._visible:
             self._implied[path] = None
             self._imply_parents(path)
-        self._push((path, kind, size_bytes, None, None, None, None, None, None, False))
+        self._push(f"{path}\t{kind}\t{size_bytes}{_NO_ATTRIBUTES}")
 
     def finish(self, tar_bytes: int | None) -> LayerEntries:
         """The canonical entries of the layer."""
         for path in self._implied:
             if path not in self._visible:
-                self._push((path, "implied", 0, None, None, None, None, None, None, False))
+                self._push(f"{path}\timplied\t0{_NO_ATTRIBUTES}")
         self._flush()
-        fixes = self._fixes()
-        batches = [_fixed(batch, start, fixes) for batch, start in _with_starts(self._batches)]
-        table = pa.Table.from_batches(batches, schema=ENTRY_SCHEMA)
-        if self._shadowed:
-            table = table.filter((pc.field("shadowed") == False) | (pc.field("size_bytes") > 0))  # noqa: E712
-        return LayerEntries(table, tar_bytes)
+        return LayerEntries(self._file, tuple(self._shadowed), tar_bytes)
 
-    def _append(self, path: str, row: Row) -> int:
-        """Add a row that occupies a path; what had the path before in this layer is shadowed."""
-        ordinal = self._flushed + len(self._rows)
-        before = self._visible.get(path)
-        if before is not None:
-            self._shadowed.add(before)
-        self._visible[path] = ordinal
-        parent = path.rpartition("/")[0]
-        if parent and parent not in self._visible and parent not in self._implied:
-            self._imply_parents(path)
-        self._push(row)
-        return ordinal
-
-    def _push(self, row: Row) -> None:
-        self._rows.append(row)
-        if len(self._rows) >= _BATCH_ROWS:
+    def _push(self, line: str) -> None:
+        self._lines.append(f"{self._count}\t{line}\n")
+        self._count += 1
+        if len(self._lines) >= _FLUSH_LINES:
             self._flush()
-
-    def _add_hard_link(
-        self, path: str, target: str, mode: int | None, uid: int | None, gid: int | None, mtime: int | None
-    ) -> None:
-        # Bound to what the target is now: a later entry of the same name is another inode.
-        bound = self._visible.get(target)
-        if bound is not None and target == path:
-            return
-        ordinal = self._append(path, (path, "hardlink", 0, mode, uid, gid, mtime, target, None, False))
-        if bound is not None:
-            inode = self._inode_of.get(bound, bound)
-            self._inode_of[ordinal] = inode
-            self._inodes.setdefault(inode, [inode]).append(ordinal)
 
     def _imply_parents(self, path: str) -> None:
         parent = path.rpartition("/")[0]
@@ -184,44 +197,32 @@ class EntryCollector:
             parent = parent.rpartition("/")[0]
 
     def _flush(self) -> None:
-        if not self._rows:
-            return
-        self._flushed += len(self._rows)
-        if self._flushed > self._limits.entries:
+        if self._count > self._limits.entries:
             raise LimitExceeded(
                 f"a layer has more than {self._limits.entries:,} entries.",
                 hint="Raise limits.entries in imgopt.yaml if the image is trusted.",
             )
-        self._batches.append(_batch(self._rows))
-        self._rows = []
-
-    def _fixes(self) -> dict[int, dict[str, object]]:
-        """Changes to rows already written: shadowed paths, and one content per hard link group."""
-        fixes: dict[int, dict[str, object]] = {row: {"shadowed": True} for row in self._shadowed}
-        if not self._inodes:
-            return fixes
-        wanted = {row for members in self._inodes.values() for row in members}
-        rows = _rows_at(self._batches, wanted)
-        for inode, members in self._inodes.items():
-            seen = [row for row in members if row not in self._shadowed]
-            first = min(seen or members, key=lambda row: walk_order(str(rows[row]["path"])))
-            content = rows[inode]
-            inherited = {name: content[name] for name in ("mode", "uid", "gid", "mtime_seconds")}
-            for row in members:
-                own = {name: content[name] for name in ("kind", "size_bytes", "link_target", "crc64")}
-                link = {
-                    "kind": "hardlink",
-                    "size_bytes": 0,
-                    "link_target": rows[first]["path"],
-                    "crc64": None,
-                }
-                fixes.setdefault(row, {}).update(inherited | (own if row == first else link))
-        return fixes
+        try:
+            self._file.write("".join(self._lines).encode())
+            self._file.flush()
+        except OSError as error:
+            raise StorageError(
+                f"the entries of a layer cannot be kept ({error.strerror}).",
+                subject=tempfile.gettempdir(),
+                hint="Free some space there, or set TMPDIR to another folder.",
+            ) from error
+        self._lines.clear()
 
 
-def walk_order(path: str) -> list[str]:
-    """Sort key of a depth-first walk with sorted names, the order in which engines write their tars."""
-    return path.split("/")
+def _text(number: int | None) -> str:
+    return _NULL if number is None else str(number)
+
+
+def out_of_range(error: Exception) -> UnreadableLayer:
+    """What to say of numbers that no file system holds."""
+    return UnreadableLayer(
+        f"an entry has a number out of range ({str(error).splitlines()[0]}).", hint="The layer is corrupt."
+    )
 
 
 def clean_name(name: bytes) -> bytes:
@@ -229,6 +230,8 @@ def clean_name(name: bytes) -> bytes:
 
     Raises UnreadableLayer where it leads out of the image.
     """
+    if len(name) > _NAME_BYTES:
+        raise LimitExceeded(f"an entry's name has {len(name):,} bytes; no engine could unpack it.")
     if not (name.startswith((b"/", b".")) or name.endswith(b"/") or b"/." in name or b"//" in name):
         return name
     cleaned = posixpath.normpath(b"./" + name.lstrip(b"/"))
@@ -240,45 +243,3 @@ def clean_name(name: bytes) -> bytes:
             hint="No engine would load this image; do not use it.",
         )
     return cleaned
-
-
-def _batch(rows: list[Row]) -> pa.RecordBatch:
-    try:
-        columns = [
-            pa.array(column, field.type)
-            for column, field in zip(zip(*rows, strict=True), ENTRY_SCHEMA, strict=True)
-        ]
-    except (OverflowError, pa.ArrowInvalid) as error:
-        raise UnreadableLayer(
-            f"an entry has a number out of range ({error}).", hint="The layer is corrupt."
-        ) from error
-    return pa.RecordBatch.from_arrays(columns, schema=ENTRY_SCHEMA)
-
-
-def _with_starts(batches: list[pa.RecordBatch]) -> list[tuple[pa.RecordBatch, int]]:
-    starts, start = [], 0
-    for batch in batches:
-        starts.append((batch, start))
-        start += len(batch)
-    return starts
-
-
-def _rows_at(batches: list[pa.RecordBatch], ordinals: set[int]) -> dict[int, dict[str, object]]:
-    rows: dict[int, dict[str, object]] = {}
-    ordered = sorted(ordinals)
-    for batch, start in _with_starts(batches):
-        inside = [ordinal for ordinal in ordered if start <= ordinal < start + len(batch)]
-        taken = batch.take(pa.array([ordinal - start for ordinal in inside], pa.int64()))
-        rows.update(zip(inside, taken.to_pylist(), strict=True))
-    return rows
-
-
-def _fixed(batch: pa.RecordBatch, start: int, fixes: dict[int, dict[str, object]]) -> pa.RecordBatch:
-    inside = [ordinal for ordinal in fixes if start <= ordinal < start + len(batch)]
-    if not inside:
-        return batch
-    columns = batch.to_pydict()
-    for ordinal in inside:
-        for name, value in fixes[ordinal].items():
-            columns[name][ordinal - start] = value
-    return pa.RecordBatch.from_pydict(columns, schema=ENTRY_SCHEMA)

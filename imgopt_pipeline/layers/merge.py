@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from imgopt_pipeline.layers.scratch import scratch_database
+from imgopt_pipeline.sql import literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +102,10 @@ def _create_entries(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]
             " mtime_seconds BIGINT, link_target VARCHAR, crc64 UBIGINT, shadowed BOOLEAN)"
         )
         return
-    connection.execute("CREATE TEMP TABLE layer_files (position INTEGER, filename VARCHAR)")
-    connection.executemany(
-        "INSERT INTO layer_files VALUES (?, ?)", [[n, str(file)] for n, file in enumerate(files)]
-    )
-    names = ", ".join(
-        "'" + name.replace("'", "''") + "'" for name in dict.fromkeys(str(file) for file in files)
-    )
+    values = ", ".join(f"({position}, {literal(str(file))})" for position, file in enumerate(files))
+    names = ", ".join(literal(name) for name in dict.fromkeys(str(file) for file in files))
     # A diff ID may stand at several positions: one file, joined to each of them.
+    connection.execute(f"CREATE TEMP TABLE layer_files AS FROM (VALUES {values}) AS f(position, filename)")
     connection.execute(
         f"CREATE TEMP VIEW entries AS SELECT l.position, {columns}"
         f" FROM read_parquet([{names}], filename = true) JOIN layer_files AS l USING (filename)"
@@ -133,8 +130,7 @@ def _result(connection: duckdb.DuckDBPyConnection, layer_count: int, biggest: in
         DeadFile(*row)
         for row in connection.execute(
             "SELECT position, path, size_bytes, killed_by, reason FROM dead_files WHERE size_bytes > 0"
-            " ORDER BY size_bytes DESC, path, position LIMIT ?",
-            [biggest],
+            f" ORDER BY size_bytes DESC, path, position LIMIT {biggest}"
         ).fetchall()
     ]
     dead = {position: 0 for position in range(layer_count)}

@@ -15,7 +15,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from imgopt_pipeline.sql import Value
 from imgopt_pipeline.units import format_bytes, format_seconds
+from imgopt_pipeline.warehouse.store import fetch_rows
 
 _BIGGEST = 10
 _PROBLEMS_SHOWN = 20
@@ -33,12 +35,10 @@ class AuditReport:
     change_bytes: int | None
 
 
-def query(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> Rows:
+def query(connection: duckdb.DuckDBPyConnection, name: str, **values: Value) -> Rows:
     """Rows of a query in `queries/`."""
     text = resources.files(__package__).joinpath("queries", f"{name}.sql").read_text()
-    cursor = connection.execute(text, parameters)
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return fetch_rows(connection, text, **values)
 
 
 def audit_reports(connection: duckdb.DuckDBPyConnection, host: str | None = None) -> list[AuditReport]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from imgopt_pipeline.sql import with_values
 from imgopt_pipeline.warehouse.store import publish, sql_file
 
 
@@ -24,8 +25,7 @@ def prune_audits(database: Path, *, audit_days: int) -> Pruned:
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=audit_days)
 
     def change(connection: duckdb.DuckDBPyConnection) -> Pruned:
-        connection.execute("SET VARIABLE before = ?::TIMESTAMP", [before])
-        connection.execute(sql_file("prune.sql"))
+        connection.execute(with_values(sql_file("prune.sql"), {"before": before}))
         expired = connection.execute("SELECT count(*) FROM expired").fetchall()[0][0]
         kept = connection.execute("SELECT DISTINCT diff_id FROM image_layers").fetchall()
         return Pruned(expired, frozenset(diff_id for (diff_id,) in kept))

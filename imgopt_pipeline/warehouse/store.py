@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
-import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from imgopt_pipeline.errors import StorageError
+from imgopt_pipeline.sql import Value, identifier, literal, with_values
 
 _LOCK_SECONDS = 300
 _READ_ONLY = 0o444
@@ -92,25 +92,27 @@ def snapshot(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def replace_rows(connection: duckdb.DuckDBPyConnection, tables: Tables) -> None:
     """Store rows, replacing those of the same audit (or of the same content, for tables without audits)."""
+    import pyarrow as pa  # late: commands that only read start without it
+
     for table, rows in tables.items():
         if not rows:
             continue
-        schema = connection.execute(f"FROM {_quoted(table)} LIMIT 0").to_arrow_table().schema
+        schema = connection.execute(f"FROM {identifier(table)} LIMIT 0").to_arrow_table().schema
         connection.register("incoming", pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
         scope = ", ".join(_scope(schema.names))
         connection.execute(
-            f"DELETE FROM {_quoted(table)} WHERE ({scope}) IN (SELECT ({scope}) FROM incoming)"
+            f"DELETE FROM {identifier(table)} WHERE ({scope}) IN (SELECT ({scope}) FROM incoming)"
         )
         # Within one transaction DuckDB still holds the keys of deleted rows; the file is published whole anyway.
         connection.commit()
         connection.begin()
-        connection.execute(f"INSERT INTO {_quoted(table)} BY NAME SELECT * FROM incoming")
+        connection.execute(f"INSERT INTO {identifier(table)} BY NAME SELECT * FROM incoming")
         connection.unregister("incoming")
 
 
-def fetch_rows(connection: duckdb.DuckDBPyConnection, file: str, **parameters: Any) -> list[dict[str, Any]]:
-    """Rows of a query in a .sql file of this package."""
-    cursor = connection.execute(sql_file(file), parameters)
+def fetch_rows(connection: duckdb.DuckDBPyConnection, text: str, **values: Value) -> list[dict[str, Any]]:
+    """Rows of a query whose `$names` take these values."""
+    cursor = connection.execute(with_values(text, values))
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -128,7 +130,7 @@ def _upgrade(connection: duckdb.DuckDBPyConnection) -> None:
     if connection.execute("SELECT digest FROM warehouse_version").fetchall() != [(digest,)]:
         connection.execute(definition)
         connection.execute("DELETE FROM warehouse_version")
-        connection.execute("INSERT INTO warehouse_version VALUES (?)", [digest])
+        connection.execute(f"INSERT INTO warehouse_version VALUES ({literal(digest)})")
 
 
 def _settle(beside: Path, database: Path) -> None:
@@ -179,7 +181,3 @@ def _scope(columns: Sequence[str]) -> list[str]:
     if "audit_id" in columns:
         return ["audit_id", "asset"] if "asset" in columns else ["audit_id"]
     return [columns[0]]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -1,1 +1,0 @@
-SELECT status FROM audits WHERE audit_id = $audit_id
