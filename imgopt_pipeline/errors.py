@@ -65,3 +65,10 @@ class StorageError(ImgoptError):
     """imgopt's own files, the DuckDB file or the layer cache, cannot be read or written."""
 
     kind = "storage"
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM, as an exception: helper containers and temporary files go on the way out.
+
+    Not a KeyboardInterrupt, which the command line's library would turn into the exit code of a failed gate.
+    """

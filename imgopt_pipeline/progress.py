@@ -28,12 +28,13 @@ class Silent:
     def note(self, message: str) -> None: ...
 
 
-_CURRENT: ContextVar[Progress] = ContextVar("progress", default=Silent())
+_SILENT = Silent()
+_CURRENT: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 def current() -> Progress:
     """The reporter of this context."""
-    return _CURRENT.get()
+    return _CURRENT.get() or _SILENT
 
 
 @contextmanager

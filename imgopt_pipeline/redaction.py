@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 HIDDEN = "***"
 
-_SECRET_NAME = r"[\w.-]*(?:token|secret|passw(?:or)?d|passwd|pwd|api[_-]?key|access[_-]?key|private[_-]?key|credential|auth)[\w.-]*"
+_SECRET_WORDS = "token secret password passwd pwd credential auth api[_-]?key access[_-]?key private[_-]?key"
+_SECRET_NAME = rf"[\w.-]*(?:{'|'.join(_SECRET_WORDS.split())})[\w.-]*"
 _ASSIGNMENT = re.compile(rf"(?i)\b({_SECRET_NAME})(\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s;&|]+)")
 _OPTION = re.compile(rf"(?i)(--?{_SECRET_NAME})(\s+)(\"[^\"]*\"|'[^']*'|[^\s;&|-][^\s;&|]*)")
 _URL_USER = re.compile(r"(?i)([a-z][a-z0-9+.-]*://)[^/\s:@]*(?::[^/\s@]*)?@")

@@ -60,7 +60,7 @@ class _Strict(BaseModel):
 
 
 class HostSettings(_Strict):
-    """One host: an `engine` address (unix://, ssh://, tcp://; `auto` looks for one) or a folder of `archives`."""
+    """One host: an `engine` (unix://, ssh://, tcp://; `auto` looks for one) or a folder of `archives`."""
 
     engine: str | None = None
     tls_folder: Path | None = None

@@ -11,7 +11,7 @@ import typer
 from imgopt_pipeline import __version__
 from imgopt_pipeline.cli import audits, images, inspection, upkeep
 from imgopt_pipeline.cli.output import errors
-from imgopt_pipeline.errors import ImgoptError
+from imgopt_pipeline.errors import ImgoptError, Interrupted
 
 app = typer.Typer(
     name="imgopt",
@@ -32,6 +32,7 @@ def options(
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
     ] = False,
 ) -> None:
+    """Options of the program itself."""
     if version:
         typer.echo(__version__)
         raise typer.Exit()
@@ -39,13 +40,14 @@ def options(
 
 def main() -> NoReturn:
     """Run the program. Exit codes: 0 fine, 1 a gate failed, 2 usage, 3 a host or its data could not be read."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         app(standalone_mode=True)
     except ImgoptError as error:
         errors().print(f"imgopt: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except Interrupted:
         errors().print("imgopt: interrupted; nothing is left behind.", markup=False)
         sys.exit(130)
     except BrokenPipeError:
@@ -55,6 +57,5 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _terminate(_signal: int, _frame: object) -> None:
-    # As an exception, so that helper containers and temporary files are removed on the way out.
-    raise KeyboardInterrupt
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise Interrupted

@@ -9,12 +9,12 @@ import typer
 from imgopt_pipeline.cli.images import print_reports
 from imgopt_pipeline.cli.output import errors, shown_progress
 from imgopt_pipeline.errors import HostUnreachable, SettingsError
-from imgopt_pipeline.hosts.opening import host_names, open_host
 from imgopt_pipeline.settings import ARCHIVES_HOST, Settings, load_settings
 from imgopt_pipeline.warehouse.store import fetch_rows, snapshot
 
 
 def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
     app.command("audit")(audit)
 
 
@@ -25,7 +25,7 @@ def audit(
     """Audit the configured hosts (by default the local engine) and print the report. Changes nothing on them."""
     settings = load_settings()
     hosts = _chosen(settings, host)
-    from imgopt_pipeline.orchestration.instance import run_audit
+    from imgopt_pipeline.orchestration.running import run_audit
 
     with shown_progress():
         statuses = [_status(settings, run_audit(settings, name)) for name in hosts]
@@ -35,6 +35,8 @@ def audit(
 
 def _chosen(settings: Settings, named: list[str] | None) -> list[str]:
     """The hosts to audit. Without an engine on this machine, the archive folder takes its place."""
+    from imgopt_pipeline.hosts.opening import host_names, open_host
+
     if named:
         for name in named:
             if name not in host_names(settings):

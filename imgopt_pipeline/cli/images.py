@@ -14,11 +14,13 @@ from imgopt_pipeline.reports.stored_image import stored_image_view
 from imgopt_pipeline.settings import Settings, load_settings
 from imgopt_pipeline.warehouse.store import snapshot
 
+_EVERY_HOST: list[str | None] = [None]
 HostName = Annotated[str | None, typer.Option("--host", help="Only this host.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
     app.command("report")(report)
     app.command("images")(images)
     app.command("image")(image)
@@ -67,7 +69,7 @@ def image(
 def print_reports(settings: Settings, hosts: list[str] | None, *, json: bool = False) -> None:
     """The reports of some hosts, or of all."""
     with snapshot(settings.paths.database) as connection:
-        found = [item for host in (hosts or [None]) for item in audit_reports(connection, host)]
+        found = [item for host in (hosts or _EVERY_HOST) for item in audit_reports(connection, host)]
     if not found:
         raise ImageNotFound(
             "there is no audit of it yet.",

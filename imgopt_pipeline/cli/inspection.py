@@ -6,16 +6,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgopt_pipeline.cli.output import print_json, show, shown_progress
-from imgopt_pipeline.hosts.opening import open_subject
-from imgopt_pipeline.layers.analysis import ImageAnalysis, analyse_image
 from imgopt_pipeline.reports.image import failed_gates, inspection_document, inspection_view
 from imgopt_pipeline.settings import Settings, load_settings
 from imgopt_pipeline.units import parse_bytes
+
+if TYPE_CHECKING:
+    from imgopt_pipeline.layers.analysis import ImageAnalysis
 
 Subject = Annotated[str, typer.Argument(help="An image of a host, or the path of an archive or OCI layout.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -31,6 +32,7 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Read every layer anew
 
 
 def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
     app.command("inspect")(inspect)
     app.command("check")(check)
 
@@ -91,6 +93,9 @@ def check(
 def _analyse(
     subject: str, host_name: str | None, image_name: str, platform: str | None, verify: bool, no_cache: bool
 ) -> ImageAnalysis:
+    from imgopt_pipeline.hosts.opening import open_subject
+    from imgopt_pipeline.layers.analysis import analyse_image
+
     settings = load_settings()
     with (
         shown_progress(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,6 @@ import orjson
 from rich.console import Console, RenderableType
 
 from imgopt_pipeline.progress import reporting
-from imgopt_pipeline.units import format_bytes, format_seconds
 
 
 def errors() -> Console:
@@ -38,15 +38,17 @@ def shown_progress() -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    bar = _Bar()
-    with bar.display, reporting(bar):
-        yield
+    # A descriptor of its own: Dagster points standard error to a log file while a step runs.
+    with os.fdopen(os.dup(2), "w") as terminal:
+        bar = _Bar(Console(file=terminal, force_terminal=True))
+        with bar.display, reporting(bar):
+            yield
 
 
 class _Bar:
     """A `Progress` on the terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.display = Progress(
@@ -54,7 +56,7 @@ class _Bar:
             BarColumn(),
             DownloadColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
         )
         self._task = self.display.add_task("", total=None, visible=False)
@@ -69,14 +71,7 @@ class _Bar:
         self.display.console.print(message, markup=False, style="yellow")
 
 
-def size(value: int | None) -> str:
-    return format_bytes(value)
-
-
 def rows_of(cursor: Any) -> list[dict[str, Any]]:
     """A DuckDB result as dictionaries."""
     names: Sequence[str] = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-__all__ = ["errors", "format_seconds", "print_json", "rows_of", "show", "shown_progress", "size"]

@@ -9,7 +9,6 @@ import typer
 
 from imgopt_pipeline.cli.output import print_json, rows_of, show
 from imgopt_pipeline.cli.shell import run_shell, show_result
-from imgopt_pipeline.doctor import examine
 from imgopt_pipeline.errors import SettingsError
 from imgopt_pipeline.settings import load_settings
 from imgopt_pipeline.warehouse.store import snapshot
@@ -18,6 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
     app.command("sql")(sql)
     app.command("ui")(ui)
     app.command("doctor")(doctor)
@@ -56,11 +56,14 @@ def ui(
     """Start the Dagster UI and the daemon that runs the schedules, until Ctrl-C."""
     from imgopt_pipeline.orchestration.instance import serve
 
+    show(f"Dagster's UI comes up at http://{address}:{port} in a few seconds; Ctrl-C ends it.")
     raise typer.Exit(serve(load_settings(), address=address, port=port))
 
 
 def doctor(json: Json = False) -> None:
     """Say what works on this machine, and what to do about the rest."""
+    from imgopt_pipeline.doctor import examine
+
     findings = examine(load_settings())
     if json:
         print_json(
@@ -80,6 +83,6 @@ def doctor(json: Json = False) -> None:
 
 def housekeeping() -> None:
     """Remove old audits, layer files that nothing names, and old runs and logs of Dagster."""
-    from imgopt_pipeline.orchestration.instance import run_housekeeping
+    from imgopt_pipeline.orchestration.running import run_housekeeping
 
     show(run_housekeeping(load_settings()).summary())

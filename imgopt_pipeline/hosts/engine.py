@@ -7,8 +7,9 @@ of `engine_files` are the one thing that reading leaves behind, and `close` remo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +33,7 @@ from imgopt_pipeline.limits import DEFAULT_LIMITS, Limits
 from imgopt_pipeline.names import printable
 
 _THREADS = 4
+_PATIENCE_SECONDS = 1_800
 _CONTAINERD_DRIVER = "io.containerd.snapshotter.v1"
 _METADATA = frozenset(
     "CMD ENTRYPOINT ENV ARG LABEL EXPOSE VOLUME USER STOPSIGNAL HEALTHCHECK ONBUILD SHELL MAINTAINER".split()
@@ -135,7 +137,10 @@ class EngineHost:
 
     def save(self, image: Image) -> ChunkStream:
         """The image as `docker save` writes it. The engine stages all of it on its disk first."""
-        with engine_errors(f"the engine does not save {image.name}", missing=ImageNotFound):
+        with (
+            self._patience(),
+            engine_errors(f"the engine does not save {image.name}", missing=ImageNotFound),
+        ):
             return ChunkStream(self.client.get_image(image.image_id, chunk_size=1 << 20))
 
     def _image_of(self, item: dict[str, Any], inspected: dict[str, Any] | None = None) -> Image:
@@ -183,12 +188,21 @@ class EngineHost:
     def _df(self) -> dict[str, Any]:
         if self._usage is None:
             try:
-                with engine_errors("the engine does not say what takes its disk"):
+                with self._patience(), engine_errors("the engine does not say what takes its disk"):
                     self._usage = dict(self.client.df())
             except UnreadableLayer as error:
                 self._problems.append(Problem("disk usage", "disk usage", error.message))
                 self._usage = {}
         return self._usage
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """A longer time limit, for answers that the engine prepares for minutes before their first byte."""
+        usual, self.client.timeout = self.client.timeout, _PATIENCE_SECONDS
+        try:
+            yield
+        finally:
+            self.client.timeout = usual
 
     def _log_bytes(self, inspected: dict[str, Any]) -> int | None:
         path = str(inspected.get("LogPath") or "")

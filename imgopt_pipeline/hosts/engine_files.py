@@ -75,7 +75,7 @@ class HelperFiles:
     def open(self, path: str) -> Iterator[BinaryIO]:
         with engine_errors(f"the engine does not hand out {printable(path)}"):
             chunks, _ = self._client.get_archive(self._name, f"{_TARGET}/{path}", chunk_size=_CHUNK_BYTES)
-        stream = ChunkStream(chunks)
+            stream = ChunkStream(chunks)
         try:
             with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=_CHUNK_BYTES) as tar:
                 member = tar.next()
@@ -129,11 +129,14 @@ class DirectFiles:
 
 
 class ChunkStream(io.RawIOBase):
-    """A stream over the chunks of an engine's answer, whose failures are said in our words."""
+    """A stream over the chunks of an engine's answer, whose failures are said in our words.
+
+    A refusal shows at the first chunk only; it is fetched at once, for `engine_errors` to see.
+    """
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._rest = b""
+        self._rest = next(chunks, b"")
 
     def readable(self) -> bool:
         return True

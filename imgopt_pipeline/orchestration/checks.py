@@ -1,4 +1,4 @@
-"""Asset checks: what is worth a look in the UI after an audit. A failed check is a warning, never the end of it."""
+"""Asset checks: what is worth a look after an audit. A failed check is a warning, never the end of it."""
 
 from collections.abc import Iterator
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -47,13 +48,36 @@ def clean_up(settings: Settings, instance: dg.DagsterInstance, *, keep_run_id: s
 
 
 def _prune_runs(instance: dg.DagsterInstance, days: int, keep_run_id: str | None) -> int:
-    """Delete finished runs older than some days; their event logs go with them."""
+    """Delete finished runs older than some days, but none that holds the newest state of an asset's partition."""
     before = datetime.now(UTC) - timedelta(days=days)
-    records = instance.get_run_records(dg.RunsFilter(statuses=_FINISHED, created_before=before))
-    doomed = [record.dagster_run.run_id for record in records if record.dagster_run.run_id != keep_run_id]
+    old = instance.get_run_records(dg.RunsFilter(statuses=_FINISHED, created_before=before))
+    keep = {keep_run_id, *_newest_runs(instance)} if old else set()
+    doomed = [record.dagster_run.run_id for record in old if record.dagster_run.run_id not in keep]
     for run_id in doomed:
         instance.delete_run(run_id)
+        _remove_files(Path(instance.root_directory), run_id)
     return len(doomed)
+
+
+def _newest_runs(instance: dg.DagsterInstance) -> set[str]:
+    """Runs with the newest materialization of each partition of each asset: deleting them would unmake it."""
+    newest: set[str] = set()
+    for key in instance.get_asset_keys():
+        for partition in instance.get_materialized_partitions(key):
+            wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
+            newest.update(
+                record.run_id for record in instance.fetch_materializations(wanted, limit=1).records
+            )
+    return newest
+
+
+def _remove_files(folder: Path, run_id: str) -> None:
+    """What `delete_run` leaves: the run's emptied event log, and its captured output."""
+    for suffix in ("", "-wal", "-shm"):
+        (folder / "history" / "runs" / f"{run_id}.db{suffix}").unlink(missing_ok=True)
+    output = folder / "storage" / run_id
+    if output.is_dir():
+        shutil.rmtree(output)
 
 
 def _compact(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,16 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What is known of one host: its newest audit, images (biggest first), usage by kind and problems."""
+    """What is known of one host: its newest audit, images (biggest first), usage by kind, problems.
+
+    `dead_bytes` counts each stored layer once; `change_bytes` is since the audit before, None for the first.
+    """
 
     audit: dict[str, Any]
     images: Rows
     usage: Rows
     problems: Rows
+    dead_bytes: int
     change_bytes: int | None
 
 
@@ -51,12 +55,14 @@ def audit_reports(connection: duckdb.DuckDBPyConnection, host: str | None = None
         query(connection, "select_problems", host=host),
         query(connection, "select_trend", host=host),
     )
+    dead = query(connection, "select_dead_bytes", host=host)
     return [
         AuditReport(
             audit=audit,
             images=_of_host(images, audit["host"]),
             usage=_of_host(usage, audit["host"]),
             problems=_of_host(problems, audit["host"]),
+            dead_bytes=sum(row["dead_bytes"] for row in _of_host(dead, audit["host"])),
             change_bytes=next((row["change_bytes"] for row in _of_host(trend, audit["host"])), None),
         )
         for audit in query(connection, "select_audits", host=host)
@@ -150,14 +156,13 @@ def _image_table(report: AuditReport, limit_bytes: int) -> Table:
 
 def _remarks(report: AuditReport, limit_bytes: int) -> list[Text]:
     over = [row for row in report.images if (row["size_bytes"] or 0) > limit_bytes]
-    dead = sum(row["dead_bytes"] or 0 for row in report.images)
     dangling = [row for row in report.images if row["dangling"]]
     unused = [row for row in report.images if not row["containers"]]
     lines = [
         f"{_images(over)} over {format_bytes(limit_bytes)}.",
         f"{_images(unused)} unused by any container, {len(dangling)} of them dangling"
         f"; removing all unused ones frees {format_bytes(_reclaimable_images(report))}.",
-        f"{format_bytes(dead)} in all layers are dead: stored, but hidden by later layers.",
+        f"{format_bytes(report.dead_bytes)} of what the layers store are dead: hidden by later layers.",
     ]
     if report.change_bytes is not None:
         sign = "+" if report.change_bytes >= 0 else "−"
@@ -212,7 +217,7 @@ def _of_host(rows: Sequence[dict[str, Any]], host: str) -> Rows:
 
 def _display_name(row: dict[str, Any]) -> str:
     more = len(row["image_references"]) - 1
-    return row["name"] + (f" (+{more})" if more > 0 else "")
+    return str(row["name"]) + (f" (+{more})" if more > 0 else "")
 
 
 def _percent(value: float | None) -> str:
@@ -222,8 +227,3 @@ def _percent(value: float | None) -> str:
 
 def _images(rows: Sequence[object]) -> str:
     return f"{len(rows)} image" + ("" if len(rows) == 1 else "s")
-
-
-def seconds_since(moment: datetime) -> float:
-    """Seconds since a time of the warehouse (UTC without a zone)."""
-    return (datetime.now(UTC).replace(tzinfo=None) - moment).total_seconds()

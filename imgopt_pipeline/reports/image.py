@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from imgopt_pipeline.layers.analysis import ImageAnalysis
 from imgopt_pipeline.units import format_bytes
+
+if TYPE_CHECKING:  # the readers behind it are not needed to show what the warehouse holds
+    from imgopt_pipeline.layers.analysis import ImageAnalysis
 
 REASONS = {
     "overwritten": "overwritten",

@@ -3,9 +3,8 @@
 An asset is thin: it calls one step of `auditing` and returns its rows.
 """
 
-from __future__ import annotations
-
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import dagster as dg
 
@@ -19,7 +18,23 @@ PARTITION_TAG = "dagster/partition"
 """The tag with which a run names its partition, here the host."""
 
 
-def table_spec(table: str, *, group: str, kinds: set[str], deps: tuple[str, ...] = ()) -> dict[str, Any]:
+def table_asset(
+    table: str,
+    *,
+    group: str,
+    partitions: dg.PartitionsDefinition[str],
+    kinds: set[str],
+    deps: Sequence[str] = (),
+    name: str | None = None,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """The decorator of an asset that is a table; `name` where the asset is not called like the table."""
+    arguments = table_spec(table, group=group, kinds=kinds, deps=deps) | {"key": asset_key(name or table)}
+    return cast(
+        Callable[[Callable[..., Any]], dg.AssetsDefinition], dg.asset(partitions_def=partitions, **arguments)
+    )
+
+
+def table_spec(table: str, *, group: str, kinds: set[str], deps: Sequence[str] = ()) -> dict[str, Any]:
     """What every asset that is a table has in common: key, group, description, columns, version."""
     return {
         "key": asset_key(table),
@@ -34,4 +49,5 @@ def table_spec(table: str, *, group: str, kinds: set[str], deps: tuple[str, ...]
 
 
 def asset_key(table: str) -> dg.AssetKey:
+    """The key of the asset of that name."""
     return dg.AssetKey([PREFIX, table])

@@ -3,22 +3,24 @@
 import dagster as dg
 
 from imgopt_pipeline.auditing import Rows, take_containers, take_disk_usage, take_images
-from imgopt_pipeline.orchestration.assets import table_spec
+from imgopt_pipeline.orchestration.assets import table_asset
 from imgopt_pipeline.settings import Settings
 
+_KINDS = {"docker"}
 
-def inventory_assets(hosts: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+
+def inventory_assets(hosts: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """`image_inventory`, `container_inventory` and `disk_usage`."""
 
-    @dg.asset(partitions_def=hosts, **table_spec("image_inventory", group="inventory", kinds={"docker"}))
+    @table_asset("image_inventory", group="inventory", partitions=hosts, kinds=_KINDS)
     def image_inventory(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> Rows:
         return take_images(settings, context.partition_key, context.run.run_id)
 
-    @dg.asset(partitions_def=hosts, **table_spec("container_inventory", group="inventory", kinds={"docker"}))
+    @table_asset("container_inventory", group="inventory", partitions=hosts, kinds=_KINDS)
     def container_inventory(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> Rows:
         return take_containers(settings, context.partition_key, context.run.run_id)
 
-    @dg.asset(partitions_def=hosts, **table_spec("disk_usage", group="inventory", kinds={"docker"}))
+    @table_asset("disk_usage", group="inventory", partitions=hosts, kinds=_KINDS)
     def disk_usage(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> Rows:
         return take_disk_usage(settings, context.partition_key, context.run.run_id)
 

@@ -1,0 +1,85 @@
+"""Runs a job of this code location in this process, in the instance that the UI shows.
+
+The one place that touches dagster's private modules: the public `execute_job` cannot say to which code
+location a run belongs, and without that the UI cannot run it again.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+
+from imgopt_pipeline.errors import Interrupted
+from imgopt_pipeline.orchestration.assets import PARTITION_TAG
+from imgopt_pipeline.orchestration.build import reconstruct_audit_job
+from imgopt_pipeline.orchestration.housekeeping import CleanUp, clean_up
+from imgopt_pipeline.orchestration.instance import prepare_instance
+from imgopt_pipeline.settings import Settings
+
+CODE_LOCATION = "imgopt"
+"""`location_name` in workspace.yaml."""
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_INTERRUPTED = {"dagster/failure_reason": "UNEXPECTED_TERMINATION"}
+
+
+def run_audit(settings: Settings, host: str) -> str:
+    """Run the audit of a host; the run's ID.
+
+    Raises the error that stopped it, Interrupted after Ctrl-C.
+    """
+    with _instance(settings) as instance:
+        return _run(instance, reconstruct_audit_job, {PARTITION_TAG: host})
+
+
+def run_housekeeping(settings: Settings) -> CleanUp:
+    """Remove what is too old. Raises StorageError."""
+    with _instance(settings) as instance:
+        return clean_up(settings, instance)
+
+
+def _run(
+    instance: dg.DagsterInstance, job_function: Callable[[], dg.JobDefinition], tags: dict[str, str]
+) -> str:
+    reconstructable = dg.reconstructable(job_function)
+    job = reconstructable.get_definition()
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), "__repository__")
+    run = instance.create_run_for_job(
+        job_def=job,
+        run_config=_QUIET,
+        tags={**job.run_tags, **tags},
+        remote_job_origin=RemoteJobOrigin(repository, job.name),
+        job_code_origin=reconstructable.get_python_origin(),
+    )
+    try:
+        execute_run(reconstructable, run, instance, raise_on_error=True)
+    except BaseException as error:
+        if isinstance(error, Interrupted | KeyboardInterrupt | dg.DagsterExecutionInterruptedError):
+            raise Interrupted from error
+        raise _cause(error) from error
+    finished = instance.get_run_by_id(run.run_id)
+    if finished is not None and finished.tags.items() >= _INTERRUPTED.items():
+        instance.report_run_canceled(finished, "Interrupted.")
+        raise Interrupted
+    return run.run_id
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error of the domain behind Dagster's."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+@contextmanager
+def _instance(settings: Settings) -> Iterator[Any]:
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    folder = prepare_instance(settings)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        yield instance
