@@ -48,15 +48,15 @@ def decompressed(stream: BinaryIO) -> BinaryIO:
     if form == "plain":
         return cast(BinaryIO, head)
     if form == "gzip":
-        plain: object = igzip.IGzipFile(fileobj=head, mode="rb")
+        plain: object = igzip.IGzipFile(fileobj=head, mode="rb")  # type: ignore[no-untyped-call]
     elif form == "zstd":
         plain = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-            head, read_across_frames=True
+            cast(BinaryIO, head), read_across_frames=True
         )
     elif form == "bzip2":
         plain = bz2.BZ2File(cast(BinaryIO, head))
     else:
-        plain = lzma.LZMAFile(cast(BinaryIO, head))
+        plain = lzma.LZMAFile(cast(BinaryIO, head))  # noqa: SIM115  (its reader ends it)
     return cast(BinaryIO, _Guarded(cast(BinaryIO, plain), form))
 
 

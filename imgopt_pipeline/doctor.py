@@ -50,9 +50,7 @@ def _folders(settings: Settings) -> Iterator[Finding]:
         with tempfile.TemporaryFile(dir=settings.home):
             free_bytes = shutil.disk_usage(settings.home).free
     except OSError as error:
-        yield Finding(
-            "folder", False, f"{settings.home} is not writable ({error.strerror}).", "Set IMGOPT_HOME."
-        )
+        yield Finding("folder", False, f"{settings.home} is not writable ({error.strerror}).", "Set IMGOPT_HOME.")
         return
     enough = free_bytes > _LITTLE_SPACE_BYTES
     yield Finding(
@@ -82,9 +80,7 @@ def _host(settings: Settings, name: str) -> Iterator[Finding]:
     try:
         with open_host(settings, name) as host:
             facts = host.facts()
-            yield Finding(
-                f"host {name}", True, f"{facts.kind} {facts.version}, {facts.store} store, {facts.root_dir}."
-            )
+            yield Finding(f"host {name}", True, f"{facts.kind} {facts.version}, {facts.store} store, {facts.root_dir}.")
             if isinstance(host, EngineHost):
                 yield from _readers(host, name)
     except ImgoptError as error:
@@ -113,9 +109,7 @@ def _readers(host: AnyHost, name: str) -> Iterator[Finding]:
         message = "works." if ok else (error.message if error else "found no layer.")
         yield Finding(f"host {name}, {reader.name}", ok, message, needed=False)
     if not works:
-        yield Finding(
-            f"host {name}, layers", False, "no reader works.", "Run as root, or allow POST on the socket."
-        )
+        yield Finding(f"host {name}, layers", False, "no reader works.", "Run as root, or allow POST on the socket.")
 
 
 def _archives(settings: Settings) -> Iterator[Finding]:

@@ -112,9 +112,7 @@ class LimitSettings(_Strict):
 class Settings(BaseSettings):
     """Everything that can be set."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="IMGOPT_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="IMGOPT_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     home: Path
     hosts: dict[str, HostSettings] = Field(default_factory=lambda: {"local": HostSettings(engine="auto")})
@@ -195,11 +193,7 @@ def default_home() -> Path:
 
 def checkout() -> Path | None:
     """The checkout this package runs from, None where it is installed."""
-    return (
-        _CHECKOUT
-        if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "workspace.yaml").is_file()
-        else None
-    )
+    return _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "workspace.yaml").is_file() else None
 
 
 def _config_path() -> Path | None:
@@ -207,9 +201,7 @@ def _config_path() -> Path | None:
         return Path(named)
     home = Path(os.environ.get("IMGOPT_HOME") or default_home())
     folders = [Path.cwd(), home, *([checkout()] if checkout() else []), user_config_path("imgopt")]
-    return next(
-        (folder / CONFIG_NAME for folder in folders if folder and (folder / CONFIG_NAME).is_file()), None
-    )
+    return next((folder / CONFIG_NAME for folder in folders if folder and (folder / CONFIG_NAME).is_file()), None)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -220,9 +212,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"it is no YAML ({' '.join(str(error).split())}).", subject=str(path)) from error
     if not isinstance(values, dict | None):
-        raise SettingsError(
-            "it must be a mapping of settings.", subject=str(path), hint="See imgopt.example.yaml."
-        )
+        raise SettingsError("it must be a mapping of settings.", subject=str(path), hint="See imgopt.example.yaml.")
     return _expanded(values or {}, path.parent)
 
 
@@ -236,10 +226,7 @@ def _expanded(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     hosts = result.get("hosts")
     if isinstance(hosts, dict):
         result["hosts"] = {
-            name: {
-                key: full(value) if key in ("archives", "tls_folder") else value
-                for key, value in host.items()
-            }
+            name: {key: full(value) if key in ("archives", "tls_folder") else value for key, value in host.items()}
             if isinstance(host, dict)
             else host
             for name, host in hosts.items()

@@ -37,7 +37,7 @@ def parse_bytes(text: str | int) -> int:
     factor = _FACTORS.get(match[2].lower()) if match else None
     if match is None or factor is None:
         raise SettingsError(f"{text!r} is not a size.", hint="Write it like 2GB, 500MB or 1.5GiB.")
-    return round(float(match[1]) * factor)
+    return round(float(match[1]) * int(factor))
 
 
 def format_seconds(seconds: float) -> str:

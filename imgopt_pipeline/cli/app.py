@@ -28,9 +28,7 @@ for group in (audits, images, inspection, upkeep):
 @app.callback(invoke_without_command=True)
 def options(
     context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
 ) -> None:
     """Options of the program itself."""
     if version:
@@ -43,7 +41,7 @@ def main() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        app(standalone_mode=True)
+        app(prog_name="imgopt")
     except ImgoptError as error:
         errors().print(f"imgopt: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)

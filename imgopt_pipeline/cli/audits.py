@@ -8,7 +8,7 @@ import typer
 
 from imgopt_pipeline.cli.images import print_reports
 from imgopt_pipeline.cli.output import errors, shown_progress
-from imgopt_pipeline.errors import HostUnreachable, SettingsError
+from imgopt_pipeline.errors import HostUnreachable
 from imgopt_pipeline.settings import ARCHIVES_HOST, Settings, load_settings
 from imgopt_pipeline.warehouse.store import fetch_rows, snapshot
 
@@ -35,14 +35,11 @@ def audit(
 
 def _chosen(settings: Settings, named: list[str] | None) -> list[str]:
     """The hosts to audit. Without an engine on this machine, the archive folder takes its place."""
-    from imgopt_pipeline.hosts.opening import host_names, open_host
+    from imgopt_pipeline.hosts.opening import check_host_name, open_host
 
     if named:
         for name in named:
-            if name not in host_names(settings):
-                raise SettingsError(
-                    f"there is no host {name!r}.", hint=f"Known: {', '.join(host_names(settings))}."
-                )
+            check_host_name(settings, name)
         return named
     if list(settings.hosts) != ["local"] or settings.hosts["local"].engine != "auto":
         return list(settings.hosts)
@@ -56,15 +53,11 @@ def _chosen(settings: Settings, named: list[str] | None) -> list[str]:
                 str(error),
                 hint=f"Or put image archives (`docker save`) into {folder}, or name hosts in imgopt.yaml.",
             ) from error
-        errors().print(
-            f"{error} Auditing the image archives in {folder} instead.", markup=False, highlight=False
-        )
+        errors().print(f"{error} Auditing the image archives in {folder} instead.", markup=False, highlight=False)
         return [ARCHIVES_HOST]
 
 
 def _status(settings: Settings, audit_id: str) -> str:
     with snapshot(settings.paths.database) as connection:
-        rows = fetch_rows(
-            connection, "SELECT status FROM audits WHERE audit_id = $audit_id", audit_id=audit_id
-        )
+        rows = fetch_rows(connection, "SELECT status FROM audits WHERE audit_id = $audit_id", audit_id=audit_id)
     return str(rows[0]["status"]) if rows else "unreachable"

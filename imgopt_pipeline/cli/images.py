@@ -42,9 +42,7 @@ def images(host: HostName = None, json: Json = False) -> None:
     for name in dict.fromkeys(row["host"] for row in rows):
         show(
             f"Host {name}",
-            images_table(
-                [row for row in rows if row["host"] == name], limit_bytes=settings.gates.image_bytes
-            ),
+            images_table([row for row in rows if row["host"] == name], limit_bytes=settings.gates.image_bytes),
         )
 
 
@@ -105,9 +103,7 @@ def _find(rows: list[dict[str, Any]], reference: str) -> dict[str, Any]:
     names = [name for row in rows for name in row["image_references"]]
     near = difflib.get_close_matches(reference, names, n=1, cutoff=0.4)
     raise ImageNotFound(
-        "the newest audits know no such image."
-        if not by_id
-        else f"{len(by_id)} images have IDs that begin so.",
+        "the newest audits know no such image." if not by_id else f"{len(by_id)} images have IDs that begin so.",
         subject=reference,
         hint=f"Did you mean {near[0]}?" if near else "`imgopt images` lists them.",
     )

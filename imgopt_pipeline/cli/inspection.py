@@ -22,12 +22,8 @@ Subject = Annotated[str, typer.Argument(help="An image of a host, or the path of
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HostName = Annotated[str | None, typer.Option("--host", help="Ask this host of imgopt.yaml.")]
 ImageName = Annotated[str, typer.Option("--image", help="Which image of an archive that holds several.")]
-Platform = Annotated[
-    str | None, typer.Option(help="Which platform of a multi-platform archive, like linux/arm64.")
-]
-Verify = Annotated[
-    bool, typer.Option("--verify", help="Hash every byte of an archive's layers, also of large ones.")
-]
+Platform = Annotated[str | None, typer.Option(help="Which platform of a multi-platform archive, like linux/arm64.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Hash every byte of an archive's layers, also of large ones.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Read every layer anew and keep nothing.")]
 
 
@@ -56,16 +52,12 @@ def inspect(
 
 def check(
     subject: Subject,
-    max_size: Annotated[
-        str | None, typer.Option(help="Largest size, like 2GB. Default: gates.image_bytes.")
-    ] = None,
+    max_size: Annotated[str | None, typer.Option(help="Largest size, like 2GB. Default: gates.image_bytes.")] = None,
     min_efficiency: Annotated[
         float | None,
         typer.Option(help="Least live ÷ stored bytes. Default: gates.lowest_efficiency.", min=0, max=1),
     ] = None,
-    max_wasted: Annotated[
-        str | None, typer.Option(help="Most dead bytes, like 50MB. Default: no limit.")
-    ] = None,
+    max_wasted: Annotated[str | None, typer.Option(help="Most dead bytes, like 50MB. Default: no limit.")] = None,
     max_layers: Annotated[int | None, typer.Option(help="Most layers. Default: no limit.", min=0)] = None,
     json: Json = False,
     host: HostName = None,

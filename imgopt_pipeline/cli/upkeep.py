@@ -25,9 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sql(
-    statement: Annotated[
-        str | None, typer.Argument(help="A statement to run; without it a shell opens.")
-    ] = None,
+    statement: Annotated[str | None, typer.Argument(help="A statement to run; without it a shell opens.")] = None,
     json: Json = False,
 ) -> None:
     """Query the warehouse: one statement, or a shell on a read-only snapshot."""
@@ -42,16 +40,12 @@ def sql(
             else:
                 show_result(cursor)
         except duckdb.Error as error:
-            raise SettingsError(
-                str(error), hint="`imgopt sql 'SHOW TABLES'` lists tables and views."
-            ) from error
+            raise SettingsError(str(error), hint="`imgopt sql 'SHOW TABLES'` lists tables and views.") from error
 
 
 def ui(
     port: Annotated[int, typer.Option(help="Port of the web page.", min=1, max=65535)] = 3000,
-    address: Annotated[
-        str, typer.Option(help="Address to listen on; the page has no password.")
-    ] = "127.0.0.1",
+    address: Annotated[str, typer.Option(help="Address to listen on; the page has no password.")] = "127.0.0.1",
 ) -> None:
     """Start the Dagster UI and the daemon that runs the schedules, until Ctrl-C."""
     from imgopt_pipeline.orchestration.instance import serve
@@ -67,10 +61,7 @@ def doctor(json: Json = False) -> None:
     findings = examine(load_settings())
     if json:
         print_json(
-            [
-                {"subject": item.subject, "ok": item.ok, "message": item.message, "hint": item.hint}
-                for item in findings
-            ]
+            [{"subject": item.subject, "ok": item.ok, "message": item.message, "hint": item.hint} for item in findings]
         )
     else:
         for item in findings:

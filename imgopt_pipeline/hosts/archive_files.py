@@ -52,9 +52,7 @@ class _Member:
 class ArchiveFiles:
     """The members of one archive by name."""
 
-    def __init__(
-        self, path: Path, members: dict[str, _Member], documents: dict[str, bytes], limits: Limits
-    ) -> None:
+    def __init__(self, path: Path, members: dict[str, _Member], documents: dict[str, bytes], limits: Limits) -> None:
         self.path = path
         self._members = members
         self._documents = documents
@@ -101,9 +99,7 @@ class ArchiveFiles:
 
     def broken(self, message: str) -> UnreadableArchive:
         """The error that says what is wrong with this archive."""
-        return UnreadableArchive(
-            message, subject=str(self.path), hint="The archive is damaged; save the image again."
-        )
+        return UnreadableArchive(message, subject=str(self.path), hint="The archive is damaged; save the image again.")
 
     def _resolve(self, name: str) -> tuple[str, _Member]:
         cleaned = _clean(name)
@@ -225,9 +221,7 @@ def _member(info: tarfile.TarInfo, offset_bytes: int | None) -> _Member:
 
 def _check_count(members: dict[str, _Member], limits: Limits) -> None:
     if len(members) > limits.members:
-        raise LimitExceeded(
-            f"the archive has more than {limits.members:,} members.", hint="It is no image archive."
-        )
+        raise LimitExceeded(f"the archive has more than {limits.members:,} members.", hint="It is no image archive.")
 
 
 def _clean(name: str) -> str:

@@ -40,9 +40,7 @@ class ArchivedImage:
 class ArchiveHost:
     """A folder of image archives, or a single one. It has images and nothing else."""
 
-    def __init__(
-        self, name: str, path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str | None = None
-    ) -> None:
+    def __init__(self, name: str, path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str | None = None) -> None:
         self.name = name
         self.path = path
         self.limits = limits
@@ -99,9 +97,7 @@ class ArchiveHost:
                 except ImgoptError as error:
                     if path == self.path:
                         raise
-                    self._problems.append(
-                        Problem(error.subject or str(path), error.kind, error.message, error.hint)
-                    )
+                    self._problems.append(Problem(error.subject or str(path), error.kind, error.message, error.hint))
                     continue
                 for archived in found:
                     self._add(archived)
@@ -115,9 +111,7 @@ class ArchiveHost:
         try:
             return [path for path in sorted(self.path.iterdir()) if _worth_opening(path)]
         except OSError as error:
-            raise UnreadableArchive(
-                f"the folder cannot be read ({error.strerror}).", subject=str(self.path)
-            ) from error
+            raise UnreadableArchive(f"the folder cannot be read ({error.strerror}).", subject=str(self.path)) from error
 
     def _add(self, archived: ArchivedImage) -> None:
         """Keep an image; one that two archives hold is one image with the names of both."""
@@ -130,9 +124,7 @@ class ArchiveHost:
         self._archived[image.image_id] = archived
 
 
-def read_archive(
-    path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str | None = None
-) -> list[ArchivedImage]:
+def read_archive(path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str | None = None) -> list[ArchivedImage]:
     """The images of one archive. `platform` (`linux/arm64`) picks from multi-platform indexes.
 
     Raises UnreadableArchive, LimitExceeded.
@@ -144,9 +136,7 @@ def read_archive(
         if "index.json" in files:
             return list(_oci_images(files, limits, platform))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise files.broken(
-            f"a manifest is malformed ({type(error).__name__}: {printable(str(error))})."
-        ) from error
+        raise files.broken(f"a manifest is malformed ({type(error).__name__}: {printable(str(error))}).") from error
     except ImgoptError as error:
         error.subject = error.subject or str(path)
         raise
@@ -158,7 +148,7 @@ def read_archive(
 
 
 def _docker_images(files: ArchiveFiles, limits: Limits) -> Iterator[ArchivedImage]:
-    """Images of a `manifest.json` (Docker image specification v1.2, "Combined Image JSON + Filesystem Changeset Format")."""
+    """Images of a `manifest.json` (Docker image specification v1.2, "Combined Image JSON")."""
     manifest = files.document("manifest.json")
     if not isinstance(manifest, list):
         raise files.broken("manifest.json is no list of images.")
@@ -233,22 +223,18 @@ def _manifest(
         inner = [item for item in document["manifests"] or [] if not _is_attestation(item)]
         chosen = _choose(files, inner, platform)
         if chosen is None:
-            raise files.broken(
-                "its index lists no image for a platform" + (f" like {platform}." if platform else ".")
-            )
+            raise files.broken("its index lists no image for a platform" + (f" like {platform}." if platform else "."))
         return _manifest(files, chosen, nesting - 1, platform)
     return document, digest, document.get("annotations") or {}
 
 
-def _choose(
-    files: ArchiveFiles, descriptors: list[dict[str, Any]], platform: str | None
-) -> dict[str, Any] | None:
+def _choose(files: ArchiveFiles, descriptors: list[dict[str, Any]], platform: str | None) -> dict[str, Any] | None:
     """The platform asked for; else this machine's, else the first whose manifest the archive holds."""
     if platform is not None:
         return next((item for item in descriptors if _matches(item, platform)), None)
     present = [item for item in descriptors if _blob_name(files, str(item["digest"])) in files]
     own = f"linux/{_ARCHITECTURES.get(machine.machine(), machine.machine())}"
-    return next((item for item in present if _matches(item, own)), (present or descriptors or [None])[0])
+    return next((item for item in present if _matches(item, own)), next(iter(present or descriptors), None))
 
 
 def _matches(descriptor: Mapping[str, Any], platform: str) -> bool:

@@ -47,9 +47,7 @@ def engine_addresses(configured: str | None = None, *, tls_folder: Path | None =
     if name and name != "default":
         context = ContextAPI.get_context(name)
         if context is None:
-            raise SettingsError(
-                f"there is no Docker context {name!r}.", hint="`docker context ls` lists them."
-            )
+            raise SettingsError(f"there is no Docker context {name!r}.", hint="`docker context ls` lists them.")
         return [EngineAddress(context.Host, f"Docker context {name}", tls=context.TLSConfig or None)]
     sockets = [Path("/var/run/docker.sock")]
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):

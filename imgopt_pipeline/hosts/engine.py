@@ -36,7 +36,21 @@ _THREADS = 4
 _PATIENCE_SECONDS = 1_800
 _CONTAINERD_DRIVER = "io.containerd.snapshotter.v1"
 _METADATA = frozenset(
-    "CMD ENTRYPOINT ENV ARG LABEL EXPOSE VOLUME USER STOPSIGNAL HEALTHCHECK ONBUILD SHELL MAINTAINER".split()
+    [
+        "CMD",
+        "ENTRYPOINT",
+        "ENV",
+        "ARG",
+        "LABEL",
+        "EXPOSE",
+        "VOLUME",
+        "USER",
+        "STOPSIGNAL",
+        "HEALTHCHECK",
+        "ONBUILD",
+        "SHELL",
+        "MAINTAINER",
+    ]
 )
 
 Item = TypeVar("Item")
@@ -99,9 +113,7 @@ class EngineHost:
                 inspected = self.client.inspect_container(item["Id"])
             return container_from_inspect(inspected, sizes.get(item["Id"]), self._log_bytes(inspected))
 
-        return self._each(
-            wanted, one, lambda item: f"container {printable(str((item.get('Names') or ['?'])[0]))}"
-        )
+        return self._each(wanted, one, lambda item: f"container {printable(str((item.get('Names') or ['?'])[0]))}")
 
     def disk_usage(self) -> list[DiskUsage]:
         return disk_usage_from_df(self._df())
@@ -147,7 +159,7 @@ class EngineHost:
         image_id = str(item["Id"])
         with engine_errors("it was removed while it was being read", missing=ImageNotFound):
             found = inspected or self.client.inspect_image(image_id)
-            history = list(reversed(self.client.history(image_id)))
+            history = list(reversed(self.client.history(image_id) or []))
         diff_ids = list((found.get("RootFS") or {}).get("Layers") or [])
         image = image_from_config(
             {
@@ -167,9 +179,7 @@ class EngineHost:
         )
         return replace(image, size_bytes=found.get("Size"))
 
-    def _each(
-        self, items: Iterable[Item], read: Callable[[Item], Result], name: Callable[[Item], str]
-    ) -> list[Result]:
+    def _each(self, items: Iterable[Item], read: Callable[[Item], Result], name: Callable[[Item], str]) -> list[Result]:
         """Read items side by side; one that fails is a problem and not the end of the others."""
 
         def attempt(item: Item) -> Result | Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgopt_pipeline.hosts.image_config import familiar, parse_time
@@ -41,12 +41,23 @@ def container_from_inspect(
         compose_service=label("service"),
         compose_working_dir=label("project.working_dir"),
         compose_config_files=tuple(name for name in files.split(",") if name),
-        mounts=tuple(_mount(mount) for mount in inspected.get("Mounts") or []),
+        mounts=_mounts(inspected.get("Mounts") or [], host.get("Tmpfs") or {}),
         memory_limit_bytes=host.get("Memory") or None,
         log_driver=printable(str((host.get("LogConfig") or {}).get("Type") or "")),
         log_bytes=log_bytes,
         writable_bytes=writable_bytes,
     )
+
+
+def _mounts(mounts: Sequence[Mapping[str, Any]], tmpfs: Mapping[str, str]) -> tuple[Mount, ...]:
+    """All mounts; those of `--tmpfs` stand apart, as options by path."""
+    named = {str(mount.get("Destination") or "") for mount in mounts}
+    unnamed = [
+        {"Type": "tmpfs", "Destination": path, "RW": "ro" not in str(options).split(",")}
+        for path, options in tmpfs.items()
+        if path not in named
+    ]
+    return tuple(_mount(mount) for mount in (*mounts, *unnamed))
 
 
 def _mount(mount: Mapping[str, Any]) -> Mount:

@@ -91,9 +91,7 @@ class HelperFiles:
     def size_bytes(self, path: str) -> int | None:
         url = self._client._url("/containers/{0}/archive", self._name)  # the SDK has no call for HEAD
         try:
-            answer = self._client.head(
-                url, params={"path": f"{_TARGET}/{path}"}, timeout=self._client.timeout
-            )
+            answer = self._client.head(url, params={"path": f"{_TARGET}/{path}"}, timeout=self._client.timeout)
         except LOST_CONNECTION as error:
             raise HostUnreachable("the engine went away.", hint="Start it and try again.") from error
         if answer.status_code != requests.codes.ok:

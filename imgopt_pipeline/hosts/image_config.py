@@ -94,6 +94,7 @@ def history_of_layers(history: object, layer_count: int) -> list[str | None]:
 
 
 def has_healthcheck(healthcheck: object) -> bool:
+    """Whether a `Healthcheck` says how to check; `NONE` switches an inherited one off."""
     test = healthcheck.get("Test") if isinstance(healthcheck, dict) else None
     return bool(test) and test != ["NONE"]
 
@@ -105,6 +106,7 @@ def env_names(environment: object) -> tuple[str, ...]:
 
 
 def printable_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels without credentials, safe to store and to print."""
     return {printable(key): printable(value) for key, value in redact_labels(labels).items()}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from imgopt_pipeline.hosts.image_config import familiar
 from imgopt_pipeline.hosts.models import Container, Host, Image, Layer, Problem
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -85,9 +86,7 @@ def disk_usage_rows(host: Host, audit_id: str) -> Rows:
     }
 
 
-def problem_rows(
-    host_name: str, audit_id: str, asset: str, problems: Sequence[Problem]
-) -> list[dict[str, Any]]:
+def problem_rows(host_name: str, audit_id: str, asset: str, problems: Sequence[Problem]) -> list[dict[str, Any]]:
     """Rows of `audit_problems`."""
     return [
         {
@@ -127,12 +126,12 @@ def base_of(image: Image, images: Sequence[Image]) -> tuple[Image | None, str | 
     below = [
         other
         for other in images
-        if 0 < len(other.layers) < len(image.layers)
-        and other.chain_id == image.layers[len(other.layers) - 1].chain_id
+        if 0 < len(other.layers) < len(image.layers) and other.chain_id == image.layers[len(other.layers) - 1].chain_id
     ]
     if image.base_reference is not None:
-        named = next((other for other in images if image.base_reference in other.references), None)
-        return named, image.base_reference, "annotation"
+        reference = familiar(image.base_reference)
+        named = next((other for other in images if reference in (*other.references, *other.digests)), None)
+        return named, reference, "annotation"
     if not below:
         return None, None, None
     nearest = max(below, key=lambda other: (len(other.layers), bool(other.references), other.name))

@@ -28,7 +28,8 @@ class Image:
     """An image as its host describes it.
 
     `image_id` differs between image stores, diff IDs and chain IDs do not. `size_bytes` is what the
-    host says the image takes unpacked, or None where it does not say. `base_reference` comes from the OCI base annotations.
+    host says the image takes unpacked, or None where it does not say. `base_reference` comes from the OCI
+    base annotations.
     """
 
     image_id: str

@@ -11,7 +11,7 @@ from imgopt_pipeline.errors import SettingsError
 from imgopt_pipeline.hosts.archives import ArchiveHost
 from imgopt_pipeline.hosts.connection import engine_addresses
 from imgopt_pipeline.hosts.engine import EngineHost
-from imgopt_pipeline.settings import ARCHIVES_HOST, HostSettings, Settings
+from imgopt_pipeline.settings import ARCHIVES_HOST, Settings
 
 AnyHost = EngineHost | ArchiveHost
 
@@ -19,6 +19,17 @@ AnyHost = EngineHost | ArchiveHost
 def host_names(settings: Settings) -> list[str]:
     """All hosts that can be audited, the archive folder last."""
     return [*settings.hosts, ARCHIVES_HOST]
+
+
+def check_host_name(settings: Settings, name: str) -> None:
+    """Raise SettingsError for a host that the settings do not know, with the nearest that they do."""
+    names = host_names(settings)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        raise SettingsError(
+            f"there is no host {name!r}" + (f"; did you mean {near[0]!r}?" if near else "."),
+            hint=f"Known: {', '.join(names)}.",
+        )
 
 
 @contextmanager
@@ -46,16 +57,11 @@ def open_subject(
 
 
 def _host(settings: Settings, name: str) -> AnyHost:
+    check_host_name(settings, name)
     limits = settings.limits.to_limits()
     if name == ARCHIVES_HOST:
         return ArchiveHost(name, settings.archives_folder, limits=limits)
-    host: HostSettings | None = settings.hosts.get(name)
-    if host is None:
-        near = difflib.get_close_matches(name, host_names(settings), n=1)
-        raise SettingsError(
-            f"there is no host {name!r}" + (f"; did you mean {near[0]!r}?" if near else "."),
-            hint=f"Known: {', '.join(host_names(settings))}.",
-        )
+    host = settings.hosts[name]
     if host.archives is not None:
         return ArchiveHost(name, host.archives, limits=limits, platform=host.platform)
     configured = None if host.engine == "auto" else host.engine

@@ -49,18 +49,14 @@ def analyse_image(
 ) -> ImageAnalysis:
     """Read and merge one image. Raises ImgoptError where a layer cannot be read."""
     with _scratch_cache(cache_folder) as unverified:
-        read = read_layers(
-            image, readers_for(host, verify_bytes=verify_bytes), LayerCache(cache_folder), unverified
-        )
+        read = read_layers(image, readers_for(host, verify_bytes=verify_bytes), LayerCache(cache_folder), unverified)
         if read.problems:
             problem = read.problems[0]
             raise ImgoptError(problem.message, subject=problem.subject, hint=problem.hint)
         return _analysis(image, read)
 
 
-def analyse_images(
-    host: EngineHost | ArchiveHost, images: Sequence[Image], cache_folder: Path
-) -> HostAnalysis:
+def analyse_images(host: EngineHost | ArchiveHost, images: Sequence[Image], cache_folder: Path) -> HostAnalysis:
     """Read and merge images of a host, each layer once. A host lost on the way ends it with a problem."""
     result = HostAnalysis()
     cache = LayerCache(cache_folder)

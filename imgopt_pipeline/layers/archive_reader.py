@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, cast
 
 from imgopt_pipeline import progress
-from imgopt_pipeline.compression import BROKEN_STREAM, Rejoined, decompressed, sniff
+from imgopt_pipeline.compression import BROKEN_STREAM, decompressed, sniff
 from imgopt_pipeline.errors import UnreadableArchive, UnreadableLayer
 from imgopt_pipeline.hosts.archive_files import Blob, stream_members
 from imgopt_pipeline.hosts.archives import ArchiveHost
@@ -34,9 +34,7 @@ class ArchiveReader:
     name = "archive"
     cost = ""
 
-    def __init__(
-        self, host: ArchiveHost, *, limits: Limits = DEFAULT_LIMITS, verify_bytes: int = VERIFY_BYTES
-    ) -> None:
+    def __init__(self, host: ArchiveHost, *, limits: Limits = DEFAULT_LIMITS, verify_bytes: int = VERIFY_BYTES) -> None:
         self._host = host
         self._limits = limits
         self._verify_bytes = verify_bytes
@@ -60,9 +58,7 @@ class ArchiveReader:
                 file.seek(blob.offset_bytes or 0)
                 return scan_stream(cast(BinaryIO, _Range(file, blob.size_bytes)), layer.diff_id, self._limits)
         except OSError as error:
-            raise UnreadableArchive(
-                f"it cannot be read ({error.strerror}).", subject=str(blob.path)
-            ) from error
+            raise UnreadableArchive(f"it cannot be read ({error.strerror}).", subject=str(blob.path)) from error
 
     def _read_plain(self, layer: Layer, blob: Blob, descriptor: int) -> tuple[LayerEntries, bool]:
         start = blob.offset_bytes or 0
@@ -84,15 +80,11 @@ class ArchiveReader:
         try:
             for member, content in stream_members(blobs[layers[0].position].path):
                 for layer in wanted.pop(member, [])[:1]:
-                    yield timed(
-                        layer, lambda layer, stream=content: scan_stream(stream, layer.diff_id, self._limits)
-                    )  # type: ignore[misc]
+                    yield timed(layer, lambda layer, stream=content: scan_stream(stream, layer.diff_id, self._limits))
                 if not wanted:
                     return
         except BROKEN_STREAM as error:
-            raise UnreadableArchive(
-                f"it cannot be read to its end ({error}).", hint="Save the image again."
-            ) from error
+            raise UnreadableArchive(f"it cannot be read to its end ({error}).", hint="Save the image again.") from error
 
 
 def scan_stream(stream: BinaryIO, diff_id: str, limits: Limits) -> tuple[LayerEntries, bool]:

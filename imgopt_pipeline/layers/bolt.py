@@ -93,9 +93,7 @@ def _meta(data: bytes, page: int) -> tuple[int, int, int] | None:
     start = page + _PAGE_HEADER_BYTES
     if len(data) < start + 64:
         return None
-    magic, version, page_size, _, root, _, _, _, transaction, checksum = struct.unpack_from(
-        "<IIIIQQQQQQ", data, start
-    )
+    magic, version, page_size, _, root, _, _, _, transaction, checksum = struct.unpack_from("<IIIIQQQQQQ", data, start)
     if magic != _MAGIC or version != 2 or checksum != _fnv1a(data[start : start + 56]):
         return None
     return transaction, page_size, root

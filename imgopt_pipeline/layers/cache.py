@@ -94,11 +94,7 @@ class LayerCache:
         except duckdb.ConversionException as error:
             raise out_of_range(error) from error
         except (OSError, duckdb.IOException) as error:
-            reason = (
-                error.strerror
-                if isinstance(error, OSError) and error.strerror
-                else str(error).splitlines()[0]
-            )
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
             raise StorageError(
                 f"the entries of a layer cannot be stored ({reason}).",
                 subject=str(self.folder),
@@ -132,8 +128,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, path: Path, diff_id: str) -> L
         for key, value in connection.execute(f"SELECT key, value FROM parquet_kv_metadata({name})").fetchall()
     }
     file_bytes, entry_count = connection.execute(
-        "SELECT coalesce(sum(size_bytes), 0)::BIGINT, count(*) FILTER (kind <> 'implied')"
-        f" FROM read_parquet({name})"
+        f"SELECT coalesce(sum(size_bytes), 0)::BIGINT, count(*) FILTER (kind <> 'implied') FROM read_parquet({name})"
     ).fetchall()[0]
     tar_bytes = metadata["imgopt_tar_bytes"]
     return LayerFacts(

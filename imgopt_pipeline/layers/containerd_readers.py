@@ -92,9 +92,7 @@ class BlobReader:
         collector = EntryCollector(self._limits)
         with files.open(digest) as file:
             stream = decompressed(cast(BinaryIO, _Counted(file)))
-            return collector.finish(
-                scan_tar(StreamSource(stream, self._limits), collector, self._limits)
-            ), True
+            return collector.finish(scan_tar(StreamSource(stream, self._limits), collector, self._limits)), True
 
     def _find(self, image: Image) -> tuple[EngineFiles, dict[str, Any]]:
         """The store that holds the image, and the manifest of the platform that the engine shows."""
@@ -113,9 +111,7 @@ class BlobReader:
             failure = UnreadableLayer("the manifest of the image is not in the store.")
         raise failure
 
-    def _manifest(
-        self, files: EngineFiles, digest: str, diff_ids: list[str], depth: int
-    ) -> dict[str, Any] | None:
+    def _manifest(self, files: EngineFiles, digest: str, diff_ids: list[str], depth: int) -> dict[str, Any] | None:
         if depth > self._limits.nesting:
             return None
         document = self._document(files, digest)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import orjson
 
@@ -88,5 +88,5 @@ class PodmanReader:
 def _read_tar_split(opened: AbstractContextManager[BinaryIO], limits: Limits) -> LayerEntries:
     collector = EntryCollector(limits)
     with opened as file:
-        source = TarSplitSource(cast(BinaryIO, decompressed(file)))
+        source = TarSplitSource(decompressed(file))
         return collector.finish(scan_tar(source, collector, limits))

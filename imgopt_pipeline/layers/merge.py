@@ -133,7 +133,7 @@ def _result(connection: duckdb.DuckDBPyConnection, layer_count: int, biggest: in
             f" ORDER BY size_bytes DESC, path, position LIMIT {biggest}"
         ).fetchall()
     ]
-    dead = {position: 0 for position in range(layer_count)}
+    dead = dict.fromkeys(range(layer_count), 0)
     for item in sums:
         dead[item.position] += item.size_bytes
     totals = tuple(

@@ -7,19 +7,17 @@ layers to the next.
 
 from __future__ import annotations
 
+from imgopt_pipeline.errors import UnreadableLayer
 from imgopt_pipeline.hosts.archives import ArchiveHost
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import EngineFiles
-from imgopt_pipeline.errors import UnreadableLayer
 from imgopt_pipeline.layers.archive_reader import VERIFY_BYTES, ArchiveReader
 from imgopt_pipeline.layers.containerd_readers import BlobReader, SnapshotReader
 from imgopt_pipeline.layers.graph_readers import LayerDatabaseReader, PodmanReader
 from imgopt_pipeline.layers.reading import LayerReader
 from imgopt_pipeline.layers.save_reader import SaveReader
 
-_BLOB_STREAM_COST = (
-    "Reading the containerd store through the API: every byte of a new layer is streamed once."
-)
+_BLOB_STREAM_COST = "Reading the containerd store through the API: every byte of a new layer is streamed once."
 
 
 def readers_for(host: EngineHost | ArchiveHost, *, verify_bytes: int = VERIFY_BYTES) -> list[LayerReader]:

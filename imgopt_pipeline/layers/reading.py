@@ -66,9 +66,7 @@ class LayersRead:
         return [self.files[layer.diff_id] for layer in image.layers]
 
 
-def read_layers(
-    image: Image, readers: Sequence[LayerReader], cache: LayerCache, unverified: LayerCache
-) -> LayersRead:
+def read_layers(image: Image, readers: Sequence[LayerReader], cache: LayerCache, unverified: LayerCache) -> LayersRead:
     """Entries of all layers of an image, reading only what `cache` lacks.
 
     Entries that nobody verified go to `unverified`, a cache for this one use. Problems name layers
@@ -96,9 +94,7 @@ def read_layers(
                     failures[diff_id].append((reader.name, reading.error))
                 continue
             home = cache if reading.verified else unverified
-            result.facts[diff_id] = home.put(
-                diff_id, reading.entries, reader=reader.name, read_seconds=reading.seconds
-            )
+            result.facts[diff_id] = home.put(diff_id, reading.entries, reader=reader.name, read_seconds=reading.seconds)
             result.files[diff_id] = home.path(diff_id)
             result.read.append(diff_id)
             missing.pop(diff_id, None)
@@ -106,7 +102,7 @@ def read_layers(
     return result
 
 
-def timed(layer: Layer, read: "ReadOne") -> Reading:
+def timed(layer: Layer, read: ReadOne) -> Reading:
     """A `Reading` by a function that reads one layer and may raise."""
     started = time.monotonic()
     try:
@@ -142,9 +138,7 @@ def _problem(image: Image, layer: Layer, failures: Sequence[tuple[str, ImgoptErr
     where = f"layer {layer.position} of {image.name}" + (f" in {image.source}" if image.source else "")
     told = list(dict.fromkeys((name, error.message) for name, error in failures))
     if not told:
-        return Problem(
-            where, UnreadableLayer.kind, "no reader works for it.", "`imgopt doctor` says what is missing."
-        )
+        return Problem(where, UnreadableLayer.kind, "no reader works for it.", "`imgopt doctor` says what is missing.")
     message = "; ".join(f"{name}: {printable(text)}" if len(told) > 1 else text for name, text in told)
     hint = next((error.hint for _, error in failures if error.hint), "")
     return Problem(where, failures[0][1].kind, message, hint)

@@ -66,9 +66,7 @@ class SaveReader:
         reading = timed(
             next(iter(wanted.values())),
             lambda _: (
-                collector.finish(
-                    scan_tar(StreamSource(cast(BinaryIO, hashed), self._limits), collector, self._limits)
-                ),
+                collector.finish(scan_tar(StreamSource(cast(BinaryIO, hashed), self._limits), collector, self._limits)),
                 True,
             ),
         )

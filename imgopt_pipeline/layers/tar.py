@@ -59,9 +59,7 @@ def scan_tar(source: TarSource, collector: EntryCollector, limits: Limits) -> in
             raise _truncated()
         if header == _ZERO_BLOCK:
             if source.read(BLOCK_BYTES).strip(b"\0"):
-                raise UnreadableLayer(
-                    "the tar has data after a single zero block.", hint="The layer is corrupt."
-                )
+                raise UnreadableLayer("the tar has data after a single zero block.", hint="The layer is corrupt.")
             break
         _check_sum(header)
         kind = header[156:157]

@@ -9,8 +9,8 @@ Source: the tar-split format, `tar/storage` of the tar-split project (`Entry`, `
 
 from __future__ import annotations
 
-from binascii import a2b_base64
 from binascii import Error as Base64Error
+from binascii import a2b_base64
 from collections.abc import Iterator
 from typing import BinaryIO
 

@@ -59,15 +59,11 @@ def walk_overlay(folder: Path, limits: Limits) -> LayerEntries:
                     _add(collector, name, kind, status, target)
             pending += reversed(below)
     except OSError as error:
-        raise UnreadableLayer(
-            f"{os.fsdecode(error.filename or folder)} cannot be read ({error.strerror})."
-        ) from error
+        raise UnreadableLayer(f"{os.fsdecode(error.filename or folder)} cannot be read ({error.strerror}).") from error
     return collector.finish(None)
 
 
-def _add(
-    collector: EntryCollector, name: bytes, kind: str, status: os.stat_result, target: bytes | None
-) -> None:
+def _add(collector: EntryCollector, name: bytes, kind: str, status: os.stat_result, target: bytes | None) -> None:
     collector.add(
         name,
         kind,

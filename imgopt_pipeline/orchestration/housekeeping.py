@@ -65,9 +65,7 @@ def _newest_runs(instance: dg.DagsterInstance) -> set[str]:
     for key in instance.get_asset_keys():
         for partition in instance.get_materialized_partitions(key):
             wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
-            newest.update(
-                record.run_id for record in instance.fetch_materializations(wanted, limit=1).records
-            )
+            newest.update(record.run_id for record in instance.fetch_materializations(wanted, limit=1).records)
     return newest
 
 

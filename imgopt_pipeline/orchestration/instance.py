@@ -33,9 +33,7 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         ],
         [programs / "dagster-daemon", "run", *workspace, "--log-level", "warning"],
     ]
-    running = [
-        subprocess.Popen([str(word) for word in command], env=environment, cwd=folder) for command in commands
-    ]
+    running = [subprocess.Popen([str(word) for word in command], env=environment, cwd=folder) for command in commands]
     try:
         while all(process.poll() is None for process in running):
             time.sleep(0.5)

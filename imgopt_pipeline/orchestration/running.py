@@ -43,9 +43,7 @@ def run_housekeeping(settings: Settings) -> CleanUp:
         return clean_up(settings, instance)
 
 
-def _run(
-    instance: dg.DagsterInstance, job_function: Callable[[], dg.JobDefinition], tags: dict[str, str]
-) -> str:
+def _run(instance: dg.DagsterInstance, job_function: Callable[[], dg.JobDefinition], tags: dict[str, str]) -> str:
     reconstructable = dg.reconstructable(job_function)
     job = reconstructable.get_definition()
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), "__repository__")

@@ -21,9 +21,7 @@ def audit_schedule(settings: ScheduleSettings, hosts: Sequence[str]) -> dg.Sched
     )
     def weekly_audit(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         for host in hosts:
-            yield dg.RunRequest(
-                run_key=f"{host}@{context.scheduled_execution_time:%Y-%m-%dT%H:%M}", partition_key=host
-            )
+            yield dg.RunRequest(run_key=f"{host}@{context.scheduled_execution_time:%Y-%m-%dT%H:%M}", partition_key=host)
 
     return weekly_audit
 

@@ -127,9 +127,7 @@ def _heading(report: AuditReport) -> Text:
     moment = audit["finished_at"].replace(tzinfo=UTC).astimezone()
     took = (audit["finished_at"] - audit["started_at"]).total_seconds()
     engine = f"{audit['engine_kind']} {audit['engine_version']}".strip().capitalize()
-    store = (
-        f", {audit['image_store']} store" if audit["image_store"] not in ("", audit["engine_kind"]) else ""
-    )
+    store = f", {audit['image_store']} store" if audit["image_store"] not in ("", audit["engine_kind"]) else ""
     text = Text.assemble((f"Host {audit['host']}", "bold"), f"  {moment:%Y-%m-%d %H:%M}")
     if audit["status"] == "unreachable":
         return text.append("  could not be read", style="bold red")
@@ -138,9 +136,7 @@ def _heading(report: AuditReport) -> Text:
         f"{audit['images']} images, {audit['containers']} containers, {audit['layers']} layers"
         f" ({audit['layers_read']} read in {format_seconds(took)})"
     )
-    return (
-        text.append("  incomplete, see below", style="bold yellow") if audit["status"] == "partial" else text
-    )
+    return text.append("  incomplete, see below", style="bold yellow") if audit["status"] == "partial" else text
 
 
 def _image_table(report: AuditReport, limit_bytes: int) -> Table:
@@ -166,16 +162,12 @@ def _remarks(report: AuditReport, limit_bytes: int) -> list[Text]:
     ]
     if report.change_bytes is not None:
         sign = "+" if report.change_bytes >= 0 else "−"
-        lines.append(
-            f"Images changed by {sign}{format_bytes(abs(report.change_bytes))} since the audit before."
-        )
+        lines.append(f"Images changed by {sign}{format_bytes(abs(report.change_bytes))} since the audit before.")
     return [Text(f"• {line}") for line in lines]
 
 
 def _usage_table(usage: Rows) -> Table:
-    table = Table(
-        box=None, header_style="dim", pad_edge=False, title="Disk", title_justify="left", title_style="bold"
-    )
+    table = Table(box=None, header_style="dim", pad_edge=False, title="Disk", title_justify="left", title_style="bold")
     table.add_column("kind", no_wrap=True)
     for heading in ("items", "in use", "size", "reclaimable"):
         table.add_column(heading, justify="right", no_wrap=True)

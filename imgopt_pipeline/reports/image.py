@@ -109,9 +109,7 @@ def failed_gates(
     if min_efficiency is not None and merged.efficiency < min_efficiency:
         failed.append(f"efficiency {merged.efficiency:.1%} is under {min_efficiency:.1%}")
     if max_wasted_bytes is not None and merged.dead_bytes > max_wasted_bytes:
-        failed.append(
-            f"dead bytes {format_bytes(merged.dead_bytes)} are over {format_bytes(max_wasted_bytes)}"
-        )
+        failed.append(f"dead bytes {format_bytes(merged.dead_bytes)} are over {format_bytes(max_wasted_bytes)}")
     if max_layers is not None and len(analysis.layers) > max_layers:
         failed.append(f"{len(analysis.layers)} layers are over {max_layers}")
     return failed
@@ -123,9 +121,7 @@ def _layer_table(analysis: ImageAnalysis) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("built by", overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column("read by", no_wrap=True, style="dim")
-    for layer, facts, totals in zip(
-        analysis.image.layers, analysis.layers, analysis.merged.layers, strict=True
-    ):
+    for layer, facts, totals in zip(analysis.image.layers, analysis.layers, analysis.merged.layers, strict=True):
         table.add_row(
             str(layer.position),
             format_bytes(facts.file_bytes),
@@ -138,9 +134,7 @@ def _layer_table(analysis: ImageAnalysis) -> Table:
 
 
 def _dead_table(analysis: ImageAnalysis) -> Table:
-    table = Table(
-        box=None, header_style="dim", pad_edge=False, title="Biggest dead files", title_justify="left"
-    )
+    table = Table(box=None, header_style="dim", pad_edge=False, title="Biggest dead files", title_justify="left")
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("path", overflow="fold", ratio=1)
     table.add_column("layer", no_wrap=True)
@@ -154,9 +148,7 @@ def _dead_table(analysis: ImageAnalysis) -> Table:
         )
     rest = analysis.merged.dead_file_count - min(_FILES_SHOWN, len(analysis.merged.dead_files))
     if rest:
-        left = analysis.merged.dead_bytes - sum(
-            dead.size_bytes for dead in analysis.merged.dead_files[:_FILES_SHOWN]
-        )
+        left = analysis.merged.dead_bytes - sum(dead.size_bytes for dead in analysis.merged.dead_files[:_FILES_SHOWN])
         table.add_row(format_bytes(left), f"and {_count(rest, 'more file')}", "", "")
     return table
 

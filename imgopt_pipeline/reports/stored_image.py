@@ -17,9 +17,7 @@ _FILES_SHOWN = 15
 Rows = list[dict[str, Any]]
 
 
-def stored_image_view(
-    image: dict[str, Any], layers: Rows, waste: Rows, containers: Rows
-) -> list[RenderableType]:
+def stored_image_view(image: dict[str, Any], layers: Rows, waste: Rows, containers: Rows) -> list[RenderableType]:
     """Heading, sizes, base, layers, dead files and containers of an image."""
     names = ", ".join(image["image_references"]) or "no tag"
     built = f", built {image['created_at']:%Y-%m-%d}" if image["created_at"] else ""
@@ -97,9 +95,7 @@ def _containers(containers: Rows) -> Table:
 
 
 def _table(title: str, *, right: tuple[str, ...], left: tuple[str, ...]) -> Table:
-    table = Table(
-        box=None, header_style="dim", pad_edge=False, title=title, title_justify="left", title_style="bold"
-    )
+    table = Table(box=None, header_style="dim", pad_edge=False, title=title, title_justify="left", title_style="bold")
     for heading in left:
         table.add_column(heading, no_wrap=True)
     for heading in right:

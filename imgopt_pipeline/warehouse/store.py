@@ -60,10 +60,8 @@ def publish(database: Path, change: Callable[[duckdb.DuckDBPyConnection], Result
                     leftover.unlink(missing_ok=True)
     except Timeout as error:
         raise StorageError("another process keeps it locked.", subject=str(database)) from error
-    except (OSError, duckdb.IOException, duckdb.FatalException) as error:
-        reason = (
-            error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-        )
+    except (OSError, duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
         raise StorageError(
             f"it cannot be written ({reason}); what was there is unchanged.",
             subject=str(database),
@@ -100,9 +98,7 @@ def replace_rows(connection: duckdb.DuckDBPyConnection, tables: Tables) -> None:
         schema = connection.execute(f"FROM {identifier(table)} LIMIT 0").to_arrow_table().schema
         connection.register("incoming", pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
         scope = ", ".join(_scope(schema.names))
-        connection.execute(
-            f"DELETE FROM {identifier(table)} WHERE ({scope}) IN (SELECT ({scope}) FROM incoming)"
-        )
+        connection.execute(f"DELETE FROM {identifier(table)} WHERE ({scope}) IN (SELECT ({scope}) FROM incoming)")
         # Within one transaction DuckDB still holds the keys of deleted rows; the file is published whole anyway.
         connection.commit()
         connection.begin()

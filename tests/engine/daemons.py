@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -176,6 +176,8 @@ def _entry(name: str, kind: bytes, mode: int, size: int = 0, target: str = "") -
 def _settings(kind: Kind) -> dict[str, object]:
     """The daemon's configuration file; both stores are asked for by name, as defaults differ by release."""
     settings: dict[str, object] = {"features": {"containerd-snapshotter": kind == "containerd"}}
+    # The classic store trusts registries of this machine unasked, the other does not.
+    settings["insecure-registries"] = ["127.0.0.0/8"]
     if kind == "classic":
         settings["storage-driver"] = "overlay2"
     return settings
@@ -212,11 +214,9 @@ def _wait_until_it_answers(daemon: Daemon, process: subprocess.Popen[bytes]) -> 
 def _stop(daemon: Daemon, process: subprocess.Popen[bytes]) -> None:
     """End the daemon; its containers first, or it would wait ten seconds for each that ignores SIGTERM."""
     if process.poll() is None:
-        try:
+        with suppress(EngineError):
             if running := daemon.docker("ps", "--quiet").split():
                 daemon.docker("kill", *running)
-        except EngineError:
-            pass
         process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_SECONDS)
@@ -228,10 +228,8 @@ def _stop(daemon: Daemon, process: subprocess.Popen[bytes]) -> None:
 def _remove(home: Path) -> None:
     survivors = processes_below(home)
     for process in survivors:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            pass
     psutil.wait_procs(survivors, timeout=STOP_SECONDS)
     for point in mounts_below(home):
         subprocess.run(["umount", "--lazy", point], check=False)

@@ -29,9 +29,7 @@ def table_asset(
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """The decorator of an asset that is a table; `name` where the asset is not called like the table."""
     arguments = table_spec(table, group=group, kinds=kinds, deps=deps) | {"key": asset_key(name or table)}
-    return cast(
-        Callable[[Callable[..., Any]], dg.AssetsDefinition], dg.asset(partitions_def=partitions, **arguments)
-    )
+    return cast(Callable[[Callable[..., Any]], dg.AssetsDefinition], dg.asset(partitions_def=partitions, **arguments))
 
 
 def table_spec(table: str, *, group: str, kinds: set[str], deps: Sequence[str] = ()) -> dict[str, Any]:

@@ -1,0 +1,126 @@
+"""The code location as Dagster loads it: the shape of the graph, no deprecated calls, the files of the instance."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from imgopt_pipeline.orchestration.build import build_defs
+from imgopt_pipeline.settings import HostSettings, Settings
+
+TOP = Path(__file__).parents[2]
+
+GRAPH = """
+asset imgopt/audit_report [reporting] by host <- container_inventory, disk_usage, image_inventory, layer_analysis, wasted_files
+asset imgopt/container_inventory [inventory] by host
+asset imgopt/disk_usage [inventory] by host
+asset imgopt/image_inventory [inventory] by host
+asset imgopt/layer_analysis [analysis] by host <- image_inventory
+asset imgopt/wasted_files [analysis] by host <- image_inventory
+check audit_report:schema_current
+check image_inventory:host_readable
+check layer_analysis:cache_current
+check layer_analysis:efficiency
+check layer_analysis:image_size
+job audit
+job housekeeping
+schedule daily_housekeeping -> housekeeping at 30 4 * * * UTC, RUNNING
+schedule weekly_audit -> audit at 0 6 * * 1 UTC, RUNNING
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, hosts={"web": HostSettings(engine="auto"), "ci": HostSettings(archives=tmp_path)})
+
+
+@pytest.fixture
+def repository(settings: Settings) -> dg.RepositoryDefinition:
+    return build_defs(settings).get_repository_def()
+
+
+def describe(repository: dg.RepositoryDefinition) -> list[str]:
+    lines = []
+    graph = repository.asset_graph
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        parents = ", ".join(sorted(parent.path[-1] for parent in node.parent_keys))
+        by = " by host" if node.partitions_def else ""
+        lines.append(f"asset {key.to_user_string()} [{node.group_name}]{by}" + (f" <- {parents}" if parents else ""))
+    lines += [f"check {key.asset_key.path[-1]}:{key.name}" for key in graph.asset_check_keys]
+    lines += [f"job {job.name}" for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    lines += [
+        f"schedule {schedule.name} -> {schedule.job_name} at {schedule.cron_schedule}"
+        f" {schedule.execution_timezone}, {schedule.default_status.value}"
+        for schedule in repository.schedule_defs
+    ]
+    return sorted(lines)
+
+
+def test_the_graph(repository: dg.RepositoryDefinition) -> None:
+    assert describe(repository) == GRAPH.strip().splitlines()
+
+
+def test_partitions_are_the_hosts(repository: dg.RepositoryDefinition) -> None:
+    definition = repository.asset_graph.get(dg.AssetKey(["imgopt", "image_inventory"])).partitions_def
+    assert definition is not None
+    assert definition.get_partition_keys() == ["web", "ci", "archives"]
+
+
+def test_every_asset_explains_itself(repository: dg.RepositoryDefinition) -> None:
+    for key in repository.asset_graph.get_all_asset_keys():
+        node = repository.asset_graph.get(key)
+        assert node.description
+        assert node.owners == ["team:imgopt"]
+        assert "duckdb" in node.kinds
+        assert node.metadata["dagster/column_schema"].columns[0].description
+
+
+def test_the_weekly_audit_runs_once_per_host(repository: dg.RepositoryDefinition) -> None:
+    schedule = repository.get_schedule_def("weekly_audit")
+    monday = datetime(2026, 1, 5, 6, tzinfo=UTC)
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_schedule_context(instance, monday, repository_def=repository) as context,
+    ):
+        requests = schedule.evaluate_tick(context).run_requests
+    assert requests is not None
+    assert [request.partition_key for request in requests] == ["web", "ci"]
+
+
+def test_it_loads_as_in_production_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error::Warning:imgopt_pipeline", "-m", "dagster", "definitions", "validate"]
+    done = subprocess.run(
+        [*command, "-w", str(TOP / "workspace.yaml")],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "IMGOPT_HOME": str(tmp_path),
+            "DAGSTER_HOME": str(tmp_path),
+            "HOME": str(tmp_path),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "imgopt" in done.stdout + done.stderr
+
+
+def test_building_warns_of_nothing(settings: Settings, recwarn: pytest.WarningsRecorder) -> None:
+    build_defs(settings).get_repository_def()
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_the_instance_file(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text((TOP / "dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.run_monitoring_enabled
+    written = yaml.safe_load((TOP / "dagster.yaml").read_text())
+    assert written["telemetry"] == {"enabled": False}
+    assert written["retention"]["schedule"]["purge_after_days"] == 90
