@@ -1,4 +1,4 @@
-"""Sizes, ages and durations as people write and read them. Decimal units, as `docker images` prints."""
+"""Sizes, shares and durations as people write and read them. Decimal units, as `docker images` prints."""
 
 from __future__ import annotations
 
@@ -49,3 +49,8 @@ def format_seconds(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def format_percent(share: float | None) -> str:
+    """`0.8298` → `82.9 %`: rounded down, so that only a whole is 100 %; a dash for an unknown share."""
+    return "–" if share is None else f"{int(share * 1000) / 10:g} %"

@@ -103,10 +103,11 @@ class EngineHost:
         return self._image_of({"Id": inspected["Id"]}, inspected)
 
     def containers(self) -> list[Container]:
+        self._sweep()
         with engine_errors("the engine does not list its containers"):
             listed = self.client.containers(all=True)
         wanted = [item for item in listed if HELPER_LABEL not in (item.get("Labels") or {})]
-        sizes = {item.get("Id"): item.get("SizeRw") for item in self._df().get("Containers") or []}
+        sizes = {item.get("Id"): item.get("SizeRw") or 0 for item in self._df().get("Containers") or []}
 
         def one(item: dict[str, Any]) -> Container:
             with engine_errors("it was removed while it was being read"):
@@ -130,9 +131,7 @@ class EngineHost:
     def files(self, folder: str) -> EngineFiles:
         """Files below a folder of the engine's machine, through the API."""
         if folder not in self._helpers:
-            if not self._swept:
-                sweep_helpers(self.client)
-                self._swept = True
+            self._sweep()
             with engine_errors("the engine does not list its images"):
                 listed = self.client.images()
             if not listed:
@@ -204,6 +203,12 @@ class EngineHost:
                 self._problems.append(Problem("disk usage", "disk usage", error.message))
                 self._usage = {}
         return self._usage
+
+    def _sweep(self) -> None:
+        """Remove what a crash left, once per connection."""
+        if not self._swept:
+            sweep_helpers(self.client)
+            self._swept = True
 
     @contextmanager
     def _patience(self) -> Iterator[None]:

@@ -28,7 +28,10 @@ from imgopt_pipeline.names import printable
 HELPER_LABEL = "imgopt.helper"
 """On every helper container, with the time of its creation in seconds since the epoch."""
 
-SWEEP_AGE_SECONDS = 600
+SWEEP_AGE_SECONDS = 10_800
+"""From which age on a helper container is a crash's: reading a large image through one may take an hour."""
+
+_REMOVE_TRIES = 20
 _TARGET = "/imgopt"
 _CHUNK_BYTES = 1 << 20
 
@@ -66,9 +69,14 @@ class HelperFiles:
                         mounts=[Mount(_TARGET, folder, type="bind", read_only=True)], network_mode="none"
                     ),
                 )
+        except UnreadableLayer:
+            raise
         except BaseException:
-            # Interrupted before the answer came, the engine may still have made it.
-            self.remove()
+            # Interrupted before the answer came: the engine may still be making it.
+            for _ in range(_REMOVE_TRIES):
+                if self._remove():
+                    break
+                time.sleep(0.05)
             raise
 
     @contextlib.contextmanager
@@ -101,8 +109,20 @@ class HelperFiles:
         return int(decode_json_header(answer.headers["X-Docker-Container-Path-Stat"])["size"])
 
     def remove(self) -> None:
+        """Take the helper off the host."""
+        try:
+            self._remove()
+        except BaseException:
+            # Interrupted in the middle of it: once more, because nobody else will.
+            self._remove()
+            raise
+
+    def _remove(self) -> bool:
+        """Whether there was one, and it went."""
         with contextlib.suppress(DockerException, *LOST_CONNECTION):
             self._client.remove_container(self._name, v=True, force=True)
+            return True
+        return False
 
 
 class DirectFiles:
@@ -185,16 +205,16 @@ def engine_errors(what: str, *, missing: type[Exception] | None = None) -> Itera
         raise HostUnreachable("the engine went away.", hint="Start it and try again.") from error
 
 
-def sweep_helpers(client: Any) -> int:
-    """Remove helper containers that a crash left, once they are old; how many went."""
+def sweep_helpers(client: Any, *, age_seconds: int = SWEEP_AGE_SECONDS) -> int:
+    """Remove helper containers that a crash left, once they are that old; how many went."""
     swept = 0
     with engine_errors("the engine does not list its containers"):
         containers = client.containers(all=True, filters={"label": HELPER_LABEL})
     for container in containers:
         stamp = str(container.get("Labels", {}).get(HELPER_LABEL, ""))
         born = int(stamp) if stamp.isdigit() else int(container.get("Created") or 0)
-        if time.time() - born > SWEEP_AGE_SECONDS and container.get("State") == "created":
-            with contextlib.suppress(DockerException):
+        if time.time() - born > age_seconds and container.get("State") == "created":
+            with contextlib.suppress(DockerException, *LOST_CONNECTION):
                 client.remove_container(container["Id"], v=True, force=True)
                 swept += 1
     return swept

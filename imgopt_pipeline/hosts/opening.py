@@ -17,8 +17,8 @@ AnyHost = EngineHost | ArchiveHost
 
 
 def host_names(settings: Settings) -> list[str]:
-    """All hosts that can be audited, the archive folder last."""
-    return [*settings.hosts, ARCHIVES_HOST]
+    """All hosts that can be audited, the archive folder last where there is one."""
+    return [*settings.hosts, *([ARCHIVES_HOST] if settings.archives_folder.is_dir() else [])]
 
 
 def check_host_name(settings: Settings, name: str) -> None:

@@ -10,12 +10,12 @@ import time
 from importlib import resources
 from pathlib import Path
 
-from imgopt_pipeline.errors import StorageError
+from imgopt_pipeline.errors import Interrupted, StorageError
 from imgopt_pipeline.settings import Settings, checkout
 
 
 def serve(settings: Settings, *, address: str, port: int) -> int:
-    """Run Dagster's web server and the daemon of its schedules until one ends; the exit code."""
+    """Run Dagster's web server and the daemon of its schedules until Ctrl-C or one ends; the exit code."""
     folder = prepare_instance(settings)
     environment = {**os.environ, "DAGSTER_HOME": str(folder), "IMGOPT_HOME": str(settings.home)}
     workspace = ["-w", str(_resource("workspace.yaml"))]
@@ -38,6 +38,8 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         while all(process.poll() is None for process in running):
             time.sleep(0.5)
         return next(code for process in running if (code := process.poll()) is not None)
+    except Interrupted:
+        return 0
     finally:
         for process in running:
             process.terminate()

@@ -6,16 +6,20 @@ published belongs to `warehouse`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
+from imgopt_pipeline.units import format_bytes
 from imgopt_pipeline.warehouse.schema import warehouse_schema
 from imgopt_pipeline.warehouse.store import Tables, publish, replace_rows, snapshot
 
 _PREVIEW_ROWS = 20
+_CELL_CHARACTERS = 60
+_DIGEST = re.compile(r"(?:sha256:|\b)([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 class WarehouseIOManager(dg.IOManager):
@@ -31,6 +35,7 @@ class WarehouseIOManager(dg.IOManager):
         context.add_output_metadata(
             {
                 "dagster/partition_row_count": len(rows),
+                "dagster/column_schema": column_schema(table),
                 "dagster/uri": f"duckdb://{self._database}",
                 "rows": {name: len(found) for name, found in tables.items()},
                 "preview": dg.MetadataValue.md(_preview(rows)),
@@ -50,21 +55,22 @@ class WarehouseIOManager(dg.IOManager):
 
 def column_metadata(table: str) -> dict[str, Any]:
     """The columns of a table, with types and comments, as Dagster shows them on the asset's page."""
-    schema = warehouse_schema()[table]
-    return {
-        "dagster/table_name": f"imgopt.{table}",
-        "dagster/column_schema": dg.TableSchema(
-            columns=[
-                dg.TableColumn(
-                    column.name,
-                    column.type,
-                    description=column.comment,
-                    constraints=dg.TableColumnConstraints(nullable=column.nullable),
-                )
-                for column in schema.columns
-            ]
-        ),
-    }
+    return {"dagster/table_name": f"imgopt.{table}", "dagster/column_schema": column_schema(table)}
+
+
+def column_schema(table: str) -> dg.TableSchema:
+    """The columns of a table in Dagster's form."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type,
+                description=column.comment,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in warehouse_schema()[table].columns
+        ]
+    )
 
 
 def _table(context: dg.OutputContext) -> str:
@@ -72,10 +78,19 @@ def _table(context: dg.OutputContext) -> str:
 
 
 def _preview(rows: pd.DataFrame) -> str:
-    """The first rows as a Markdown table, in cells that stay readable."""
+    """The first rows as a Markdown table: sizes as people write them, digests short, no column twice the page."""
     if rows.empty:
-        return "No new rows: nothing changed since the audit before, or the host has none."
-    head = rows.head(_PREVIEW_ROWS).drop(columns=["audit_id"], errors="ignore")
-    text = head.map(lambda value: str(value).replace("|", "\\|")[:60])
-    more = len(rows) - len(head)
+        return "No rows: the host has none of these, or nothing is new since the audit before."
+    shown = rows.head(_PREVIEW_ROWS).drop(columns=["audit_id", "host"], errors="ignore")
+    text = pd.DataFrame({name: [_cell(str(name), value) for value in shown[name]] for name in shown.columns})
+    more = len(rows) - len(shown)
     return f"{text.to_markdown(index=False)}\n" + (f"\n{more} more rows." if more > 0 else "")
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None or value != value or value == []:
+        return ""
+    if column.endswith("_bytes") and isinstance(value, int | float):
+        return format_bytes(int(value))
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return _DIGEST.sub(r"\1", text).replace("|", "\\|")[:_CELL_CHARACTERS]

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgopt_pipeline.sql import Value
-from imgopt_pipeline.units import format_bytes, format_seconds
+from imgopt_pipeline.units import format_bytes, format_percent, format_seconds
 from imgopt_pipeline.warehouse.store import fetch_rows
 
 _BIGGEST = 10
@@ -105,7 +105,7 @@ def images_table(images: Rows, *, limit_bytes: int) -> Table:
             str(row["layer_count"]),
             format_bytes(row["live_bytes"]),
             format_bytes(row["dead_bytes"]),
-            _percent(row["efficiency"]),
+            format_percent(row["efficiency"]),
             usage_of(row),
         )
     return table
@@ -210,11 +210,6 @@ def _of_host(rows: Sequence[dict[str, Any]], host: str) -> Rows:
 def _display_name(row: dict[str, Any]) -> str:
     more = len(row["image_references"]) - 1
     return str(row["name"]) + (f" (+{more})" if more > 0 else "")
-
-
-def _percent(value: float | None) -> str:
-    # Rounded down: only an image without dead bytes is at 100 %.
-    return "–" if value is None else f"{int(value * 1000) / 10:g} %"
 
 
 def _images(rows: Sequence[object]) -> str:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from imgopt_pipeline.units import format_bytes
+from imgopt_pipeline.units import format_bytes, format_percent
 
 if TYPE_CHECKING:  # the readers behind it are not needed to show what the warehouse holds
     from imgopt_pipeline.layers.analysis import ImageAnalysis
@@ -83,12 +83,12 @@ def inspection_view(analysis: ImageAnalysis) -> list[RenderableType]:
     )
     summary = Text(
         f"visible {format_bytes(merged.live_bytes)}, dead {format_bytes(merged.dead_bytes)}"
-        f" in {_count(merged.dead_file_count, 'file')}, efficiency {merged.efficiency:.1%}"
-        f" (dive: {merged.dive.efficiency:.1%}, {format_bytes(merged.dive.wasted_bytes)} wasted)"
+        f" in {_count(merged.dead_file_count, 'file')}, efficiency {format_percent(merged.efficiency)}"
+        f" (dive: {format_percent(merged.dive.efficiency)}, {format_bytes(merged.dive.wasted_bytes)} wasted)"
     )
-    parts: list[RenderableType] = [heading, summary, _layer_table(analysis)]
+    parts: list[RenderableType] = [heading, summary, Text(), _layer_table(analysis)]
     if merged.dead_files:
-        parts.append(_dead_table(analysis))
+        parts += [Text(), _dead_table(analysis)]
     return [*parts, *(Text(warning, style="yellow") for warning in analysis.warnings)]
 
 
@@ -107,7 +107,7 @@ def failed_gates(
     if max_bytes is not None and total > max_bytes:
         failed.append(f"size {format_bytes(total)} is over {format_bytes(max_bytes)}")
     if min_efficiency is not None and merged.efficiency < min_efficiency:
-        failed.append(f"efficiency {merged.efficiency:.1%} is under {min_efficiency:.1%}")
+        failed.append(f"efficiency {format_percent(merged.efficiency)} is under {format_percent(min_efficiency)}")
     if max_wasted_bytes is not None and merged.dead_bytes > max_wasted_bytes:
         failed.append(f"dead bytes {format_bytes(merged.dead_bytes)} are over {format_bytes(max_wasted_bytes)}")
     if max_layers is not None and len(analysis.layers) > max_layers:
@@ -116,7 +116,7 @@ def failed_gates(
 
 
 def _layer_table(analysis: ImageAnalysis) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False)
+    table = Table(box=None, header_style="dim", pad_edge=False, expand=True)
     for heading in ("#", "size", "dead", "entries"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("built by", overflow="ellipsis", no_wrap=True, ratio=1)
@@ -134,7 +134,9 @@ def _layer_table(analysis: ImageAnalysis) -> Table:
 
 
 def _dead_table(analysis: ImageAnalysis) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, title="Biggest dead files", title_justify="left")
+    table = Table(
+        box=None, header_style="dim", pad_edge=False, expand=True, title="Biggest dead files", title_justify="left"
+    )
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("path", overflow="fold", ratio=1)
     table.add_column("layer", no_wrap=True)
@@ -154,9 +156,13 @@ def _dead_table(analysis: ImageAnalysis) -> Table:
 
 
 def one_line(created_by: str | None) -> str:
-    """A build step without the shell around it."""
-    text = (created_by or "").removeprefix("/bin/sh -c ").removeprefix("#(nop)").strip()
-    return text.removesuffix("# buildkit").strip() or "–"
+    """A build step as its Dockerfile had it, without the shell and the marks of builders."""
+    text = (created_by or "").removesuffix("# buildkit").strip()
+    for shell in ("/bin/sh -c ", "RUN /bin/sh -c "):
+        if text.startswith(shell):
+            step = text.removeprefix(shell)
+            return step.removeprefix("#(nop)").strip() if step.startswith("#(nop)") else f"RUN {step}"
+    return text or "–"
 
 
 def _count(number: int, noun: str) -> str:

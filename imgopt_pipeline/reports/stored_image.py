@@ -45,7 +45,7 @@ def stored_image_view(image: dict[str, Any], layers: Rows, waste: Rows, containe
 
 
 def _layers(layers: Rows) -> Table:
-    table = _table("Layers", right=("#", "size", "dead", "entries", "images"), left=())
+    table = _table("Layers", expand=True, right=("#", "size", "dead", "entries", "images"), left=())
     table.add_column("built by", overflow="ellipsis", no_wrap=True, ratio=1)
     for row in layers:
         entries = "–" if row["entry_count"] is None else f"{row['entry_count']:,}"
@@ -63,7 +63,7 @@ def _layers(layers: Rows) -> Table:
 def _waste(waste: Rows) -> Table:
     named = [row for row in waste if row["path"] is not None]
     rest = named[_FILES_SHOWN:] + [row for row in waste if row["path"] is None]
-    table = _table("Dead files", right=("size",), left=())
+    table = _table("Dead files", expand=True, right=("size",), left=())
     table.add_column("path", overflow="fold", ratio=1)
     table.add_column("layer", no_wrap=True)
     table.add_column("why", no_wrap=True)
@@ -94,8 +94,16 @@ def _containers(containers: Rows) -> Table:
     return table
 
 
-def _table(title: str, *, right: tuple[str, ...], left: tuple[str, ...]) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, title=title, title_justify="left", title_style="bold")
+def _table(title: str, *, right: tuple[str, ...], left: tuple[str, ...], expand: bool = False) -> Table:
+    table = Table(
+        expand=expand,
+        box=None,
+        header_style="dim",
+        pad_edge=False,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+    )
     for heading in left:
         table.add_column(heading, no_wrap=True)
     for heading in right:

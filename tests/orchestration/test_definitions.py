@@ -67,10 +67,16 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
     assert describe(repository) == GRAPH.strip().splitlines()
 
 
-def test_partitions_are_the_hosts(repository: dg.RepositoryDefinition) -> None:
-    definition = repository.asset_graph.get(dg.AssetKey(["imgopt", "image_inventory"])).partitions_def
-    assert definition is not None
-    assert definition.get_partition_keys() == ["web", "ci", "archives"]
+def test_partitions_are_the_hosts_and_the_archive_folder_where_there_is_one(settings: Settings) -> None:
+    def partitions() -> list[str]:
+        graph = build_defs(settings).get_repository_def().asset_graph
+        definition = graph.get(dg.AssetKey(["imgopt", "image_inventory"])).partitions_def
+        assert definition is not None
+        return list(definition.get_partition_keys())
+
+    assert partitions() == ["web", "ci"]
+    settings.archives_folder.mkdir()
+    assert partitions() == ["web", "ci", "archives"]
 
 
 def test_every_asset_explains_itself(repository: dg.RepositoryDefinition) -> None:
