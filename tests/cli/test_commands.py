@@ -214,7 +214,8 @@ def test_reading_commands_import_no_dagster_and_no_pandas(home: Path, imgopt: Ru
     imgopt("audit")
     heavy = "{'dagster', 'pandas', 'numpy', 'pyarrow', 'docker'}"
     program = (
-        f"import atexit, sys\natexit.register(lambda: print('heavy:', sorted({heavy} & set(sys.modules)), file=sys.stderr))\n"
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('heavy:', sorted({heavy} & set(sys.modules)), file=sys.stderr))\n"
         f"sys.argv = ['imgopt', *{command!r}]\nfrom imgopt_pipeline.cli.app import main\nmain()"
     )
     done = subprocess.run(
@@ -245,7 +246,7 @@ def test_interrupted_it_leaves_nothing_behind(home: Path, imgopt: Run, number: i
     assert "Traceback" not in said
     assert process.returncode in (130, 0, -number)
     assert list(scratch.iterdir()) == []
-    assert [path for path in home.rglob("*.part*")] == []
+    assert list(home.rglob("*.part*")) == []
     with duckdb.connect(str(home / "imgopt.duckdb"), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM audits").fetchall()[0][0] in (1, 2)
     assert before[:4] == (home / "imgopt.duckdb").read_bytes()[:4]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -66,7 +67,7 @@ def test_failed_checks_warn_and_do_not_fail_the_run(settings: Settings) -> None:
 def test_the_tables_load_as_frames(settings: Settings) -> None:
     with dg.instance_for_test() as instance:
         audit(settings, instance)
-        frame = build_defs(settings).load_asset_value(
+        frame: Any = build_defs(settings).load_asset_value(
             dg.AssetKey(["imgopt", "image_inventory"]), instance=instance, partition_key="ci"
         )
     assert list(frame["name"]) == ["demo/one:1"]

@@ -170,8 +170,9 @@ def test_a_disk_without_room_for_the_copy(small_disk: Path) -> None:
 
 def test_an_analysts_shell_stays_open_all_the_time(database: Path) -> None:
     program = (
-        "import duckdb, sys\nc = duckdb.connect(sys.argv[1], read_only=True)\nprint(c.execute('FROM numbers').fetchall(),"
-        " flush=True)\nsys.stdin.readline()\nprint(c.execute('FROM numbers').fetchall(), flush=True)\n"
+        "import duckdb, sys\nc = duckdb.connect(sys.argv[1], read_only=True)\n"
+        "print(c.execute('FROM numbers').fetchall(), flush=True)\nsys.stdin.readline()\n"
+        "print(c.execute('FROM numbers').fetchall(), flush=True)\n"
     )
     shell = subprocess.Popen(
         [sys.executable, "-c", program, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
