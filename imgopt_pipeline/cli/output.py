@@ -20,10 +20,10 @@ def errors() -> Console:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print for a person; wide where nobody's terminal limits it."""
+    """Print for a person. Never as markup: much of it was written by whoever made an image."""
     console = Console(width=None if sys.stdout.isatty() else 140)
     for part in parts:
-        console.print(part, highlight=False)
+        console.print(part, highlight=False, markup=False)
 
 
 def print_json(value: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import duckdb
-from rich.markup import escape
 from rich.table import Table
 
 from imgopt_pipeline.cli.output import errors, show
@@ -41,10 +40,10 @@ def show_result(cursor: duckdb.DuckDBPyConnection) -> None:
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in cursor.description:
-        table.add_column(escape(str(column[0])), overflow="fold")
+        table.add_column(str(column[0]), overflow="fold")
     rows = cursor.fetchmany(_ROWS_SHOWN + 1)
     for row in rows[:_ROWS_SHOWN]:
-        table.add_row(*(escape("" if value is None else str(value)) for value in row))
+        table.add_row(*("" if value is None else str(value) for value in row))
     show(table)
     if len(rows) > _ROWS_SHOWN:
         show(f"The first {_ROWS_SHOWN} rows; add a LIMIT or use --json for all.")

@@ -43,11 +43,14 @@ class SnapshotReader:
     cost = ""
 
     def __init__(self, facts: HostFacts, limits: Limits) -> None:
+        self._local = facts.local
         self._roots = [Path(root, _SNAPSHOTTER) for root in containerd_roots(facts)]
         self._limits = limits
         self._folders: dict[str, Path] | None = None
 
     def read(self, image: Image, layers: Sequence[Layer]) -> Iterator[Reading]:
+        if not self._local:
+            raise UnreadableLayer("the engine's files are on another machine.")
         if self._folders is None:
             self._folders = {}
             for root in self._roots:

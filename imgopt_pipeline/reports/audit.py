@@ -11,7 +11,6 @@ from typing import Any
 
 import duckdb
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -98,7 +97,7 @@ def images_table(images: Rows, *, limit_bytes: int) -> Table:
     for row in images:
         over = (row["size_bytes"] or 0) > limit_bytes
         table.add_row(
-            escape(_display_name(row)),
+            _display_name(row),
             Text(format_bytes(row["size_bytes"]), style="bold red" if over else ""),
             format_bytes(row["unique_bytes"]),
             format_bytes(row["shared_bytes"]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -127,7 +126,7 @@ def _layer_table(analysis: ImageAnalysis) -> Table:
             format_bytes(facts.file_bytes),
             format_bytes(totals.dead_bytes) if totals.dead_bytes else "",
             f"{facts.entry_count:,}",
-            escape(one_line(layer.created_by)),
+            one_line(layer.created_by),
             facts.reader,
         )
     return table
@@ -144,7 +143,7 @@ def _dead_table(analysis: ImageAnalysis) -> Table:
     for dead in analysis.merged.dead_files[:_FILES_SHOWN]:
         table.add_row(
             format_bytes(dead.size_bytes),
-            escape(dead.path),
+            dead.path,
             f"{dead.position} → {dead.killed_by}",
             REASONS[dead.reason],
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -55,7 +54,7 @@ def _layers(layers: Rows) -> Table:
             format_bytes(row["dead_bytes"]) if row["dead_bytes"] else "",
             entries,
             str(row["holders"]),
-            escape(one_line(row["created_by"])),
+            one_line(row["created_by"]),
         )
     return table
 
@@ -69,7 +68,7 @@ def _waste(waste: Rows) -> Table:
     table.add_column("why", no_wrap=True)
     for row in named[:_FILES_SHOWN]:
         where = f"{row['position']} → {row['killed_by']}"
-        table.add_row(format_bytes(row["size_bytes"]), escape(row["path"]), where, REASONS[row["reason"]])
+        table.add_row(format_bytes(row["size_bytes"]), row["path"], where, REASONS[row["reason"]])
     if rest:
         count, size_bytes = sum(row["files"] for row in rest), sum(row["size_bytes"] for row in rest)
         table.add_row(format_bytes(size_bytes), f"and {count:,} more", "", "")
@@ -83,9 +82,9 @@ def _containers(containers: Rows) -> Table:
     for row in containers:
         compose = f"{row['compose_project']}/{row['compose_service']}" if row["compose_project"] else "–"
         table.add_row(
-            escape(row["name"]),
+            row["name"],
             row["state"],
-            escape(compose),
+            compose,
             row["restart_policy"],
             format_bytes(row["memory_limit_bytes"]),
             format_bytes(row["log_bytes"]),
