@@ -156,9 +156,12 @@ class EngineHost:
 
     def _image_of(self, item: dict[str, Any], inspected: dict[str, Any] | None = None) -> Image:
         image_id = str(item["Id"])
-        with engine_errors("it was removed while it was being read", missing=ImageNotFound):
-            found = inspected or self.client.inspect_image(image_id)
-            history = list(reversed(self.client.history(image_id) or []))
+        try:
+            with engine_errors("the engine does not describe it", missing=ImageNotFound):
+                found = inspected or self.client.inspect_image(image_id)
+            history = self._history(image_id)
+        except ImageNotFound as error:
+            raise ImageNotFound("it was removed while it was being read.") from error
         diff_ids = list((found.get("RootFS") or {}).get("Layers") or [])
         image = image_from_config(
             {
@@ -177,6 +180,14 @@ class EngineHost:
             limits=self.limits,
         )
         return replace(image, size_bytes=found.get("Size"))
+
+    def _history(self, image_id: str) -> list[dict[str, Any]]:
+        """The build steps, oldest first; none where the engine fails to tell them, as Podman 4 sometimes does."""
+        try:
+            with engine_errors("the engine does not tell the history", missing=ImageNotFound):
+                return list(reversed(self.client.history(image_id) or []))
+        except UnreadableLayer:
+            return []
 
     def _each(self, items: Iterable[Item], read: Callable[[Item], Result], name: Callable[[Item], str]) -> list[Result]:
         """Read items side by side; one that fails is a problem and not the end of the others."""

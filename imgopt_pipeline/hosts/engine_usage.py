@@ -28,7 +28,8 @@ def disk_usage_from_df(answer: Mapping[str, Any]) -> list[DiskUsage]:
 def _images(images: Sequence[Mapping[str, Any]], layers_bytes: int | None) -> DiskUsage:
     active = [image for image in images if (image.get("Containers") or 0) > 0]
     own_bytes = [max(0, (image.get("Size") or 0) - max(0, image.get("SharedSize") or 0)) for image in active]
-    total_bytes = layers_bytes or 0
+    # Podman does not tell what the layers take.
+    total_bytes = layers_bytes or sum(image.get("Size") or 0 for image in images)
     return DiskUsage("images", len(images), len(active), total_bytes, max(0, total_bytes - sum(own_bytes)))
 
 

@@ -48,8 +48,10 @@ def analyse_image(
     host: EngineHost | ArchiveHost, image: Image, cache_folder: Path, *, verify_bytes: int = VERIFY_BYTES
 ) -> ImageAnalysis:
     """Read and merge one image. Raises ImgoptError where a layer cannot be read."""
-    with _scratch_cache(cache_folder) as unverified:
-        read = read_layers(image, readers_for(host, verify_bytes=verify_bytes), LayerCache(cache_folder), unverified)
+    readers = readers_for(host, verify_bytes=verify_bytes)
+    with _unverified_cache(cache_folder) as unverified:
+        with LayerCache(cache_folder) as cache, unverified:
+            read = read_layers(image, readers, cache, unverified)
         if read.problems:
             problem = read.problems[0]
             raise ImgoptError(problem.message, subject=problem.subject, hint=problem.hint)
@@ -59,10 +61,9 @@ def analyse_image(
 def analyse_images(host: EngineHost | ArchiveHost, images: Sequence[Image], cache_folder: Path) -> HostAnalysis:
     """Read and merge images of a host, each layer once. A host lost on the way ends it with a problem."""
     result = HostAnalysis()
-    cache = LayerCache(cache_folder)
     # A weekly audit has the time to hash everything, and may then trust its cache.
     readers = readers_for(host, verify_bytes=host.limits.layer_bytes)
-    with _scratch_cache(cache_folder) as unverified:
+    with LayerCache(cache_folder) as cache, _unverified_cache(cache_folder) as unverified:
         for number, image in enumerate(images, start=1):
             progress.current().start(f"{image.name} ({number} of {len(images)})", image.size_bytes)
             try:
@@ -113,7 +114,7 @@ def _analysis(image: Image, read: LayersRead) -> ImageAnalysis:
 
 
 @contextmanager
-def _scratch_cache(folder: Path) -> Iterator[LayerCache]:
+def _unverified_cache(folder: Path) -> Iterator[LayerCache]:
     """A cache that goes with its use, beside the lasting one where that can be written."""
     parent = folder if folder.is_dir() else None
     with tempfile.TemporaryDirectory(prefix=".unverified-", dir=parent) as scratch:

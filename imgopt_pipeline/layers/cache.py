@@ -11,6 +11,7 @@ import os
 import secrets
 import time
 from collections.abc import Set
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +47,28 @@ class LayerFacts:
 
 
 class LayerCache:
-    """The Parquet files of one folder."""
+    """The Parquet files of one folder.
+
+    As a context it keeps one scratch database for all its work, and lets its memory go at the end.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / ANALYSER_VERSION
+        self._kept = ExitStack()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def __enter__(self) -> LayerCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection = None
+        self._kept.close()
+
+    @property
+    def _scratch(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            self._connection = self._kept.enter_context(scratch_database())
+        return self._connection
 
     def path(self, diff_id: str) -> Path:
         """Where the entries of a diff ID lie, present or not."""
@@ -63,8 +82,7 @@ class LayerCache:
         if not path.exists():
             return None
         try:
-            with scratch_database() as connection:
-                return _facts(connection, path, diff_id)
+            return _facts(self._scratch, path, diff_id)
         except (duckdb.Error, KeyError, ValueError):
             path.unlink(missing_ok=True)
             return None
@@ -81,13 +99,12 @@ class LayerCache:
         described = ", ".join(f"{name}: {literal(value)}" for name, value in metadata.items())
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with scratch_database() as connection:
-                entries.load(connection)
-                connection.execute(
-                    f"COPY layer_entries TO {literal(str(temporary))}"
-                    f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, KV_METADATA {{{described}}})"
-                )
-                facts = _facts(connection, temporary, diff_id)
+            entries.load(self._scratch)
+            self._scratch.execute(
+                f"COPY layer_entries TO {literal(str(temporary))}"
+                f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, KV_METADATA {{{described}}})"
+            )
+            facts = _facts(self._scratch, temporary, diff_id)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)

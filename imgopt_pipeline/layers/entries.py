@@ -13,8 +13,9 @@ The columns (`COLUMNS`):
 - `size_bytes`: of the content, once per inode: the first path of a hard link group (in the order a
   directory walk meets it) is the file, the others are `hardlink` with size 0.
 - `mode`, `uid`, `gid`, `mtime_seconds`: of the inode; null for directories that are implied.
-- `link_target`: of a symlink as written; of a hard link the path of the group's file, or, where this
-  layer does not hold the target, the path in a lower layer that it names.
+- `link_target`: of a symlink as written; of a hard link the path of the group's file, or, where it was
+  bound to nothing that this layer holds, a slash and the path in a lower layer that it names; null
+  where that is a directory, which no engine links to.
 - `crc64`: CRC-64 (ISO) of the content where the reader gets it for nothing, else null.
 - `shadowed`: a later entry of the same layer has the same path, so this content can never be seen.
 """
@@ -55,6 +56,8 @@ _NULL = "\\N"  # never a name: `printable` doubles backslashes
 _NAME_BYTES = 4_096  # PATH_MAX of Linux: no engine could unpack a longer one
 _LINE_BYTES = 131_072  # two names of that length, every byte written as an escape
 _NO_ATTRIBUTES = f"\t{_NULL}" * 7
+_NO_MODE = "\t".join([_NULL] * 4)
+_REPLACED_DIRECTORIES = 100  # each costs a look at all names; builders make none
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +113,13 @@ class EntryCollector:
         self._lines: list[str] = []
         self._file: BinaryIO = tempfile.TemporaryFile(prefix="imgopt-")  # noqa: SIM115  (LayerEntries keeps it)
         self._count = 0
+        # The row of each path; of a directory its complement, so that no link is bound to one.
         self._visible: dict[str, int] = {}
         self._markers: set[tuple[str, str]] = set()
         self._implied: dict[str, None] = {}
         self._bound_to: dict[int, int] = {}
         self._shadowed: list[int] = []
+        self._replaced_directories = 0
 
     def add(
         self,
@@ -128,7 +133,10 @@ class EntryCollector:
         link_target: bytes | None = None,
         crc64: int | None = None,
     ) -> None:
-        """Take the next entry, by the name a tar gives it: `.wh.` names become whiteouts and opaque markers."""
+        """Take the next entry, by the name a tar gives it: `.wh.` names become whiteouts and opaque markers.
+
+        `mode`, `uid`, `gid` and `mtime_seconds` come together or not at all.
+        """
         cleaned = clean_name(name)
         directory, _, base = cleaned.rpartition(b"/")
         if base.startswith(_WHITEOUT) and len(base) > len(_WHITEOUT):
@@ -136,6 +144,8 @@ class EntryCollector:
                 self.add_marker(directory, "opaque", size_bytes)
             else:
                 hidden = base.removeprefix(_WHITEOUT)
+                if hidden in (b".", b".."):
+                    raise UnreadableLayer("a whiteout names no file.", hint="The layer is corrupt; do not use it.")
                 self.add_marker(directory + b"/" + hidden if directory else hidden, "whiteout", size_bytes)
             return
         if not cleaned:
@@ -146,28 +156,35 @@ class EntryCollector:
             target = printable(clean_name(link_target or b""))
             # Bound to what the target is now: a later entry of the same name is another inode.
             bound_to = self._visible.get(target)
-            if bound_to is not None and target == path:
+            if bound_to is None:
+                target = _NULL if target in self._implied else f"/{target}"
+            elif bound_to < 0:
+                bound_to, target = None, _NULL
+            elif target == path:
                 return
-            bound_to = self._bound_to.get(bound_to, bound_to) if bound_to is not None else None
+            else:
+                bound_to = self._bound_to.get(bound_to, bound_to)
         else:
             target = _NULL if link_target is None else printable(link_target)
         before = self._visible.get(path)
+        if kind != "dir" and (path in self._implied if before is None else before < 0):
+            self._drop_below(path)
         if before is not None:
-            self._shadowed.append(before)
-        self._visible[path] = self._count
+            self._shadowed.append(max(before, ~before))
+        self._visible[path] = ~self._count if kind == "dir" else self._count
         if bound_to is not None:
             self._bound_to[self._count] = bound_to
         self._imply_parents(path)
-        self._push(
-            f"{path}\t{kind}\t{size_bytes}\t{_text(mode)}\t{_text(uid)}\t{_text(gid)}"
-            f"\t{_text(mtime_seconds)}\t{target}\t{_text(crc64)}\t{_text(bound_to)}"
-        )
+        attributes = f"{mode}\t{uid}\t{gid}\t{mtime_seconds}" if mode is not None else _NO_MODE
+        self._push(f"{path}\t{kind}\t{size_bytes}\t{attributes}\t{target}\t{_text(crc64)}\t{_text(bound_to)}")
 
     def add_marker(self, name: bytes, kind: str, size_bytes: int = 0) -> None:
         """Take a `whiteout` of a path, or the mark that makes a directory `opaque`."""
         path = printable(clean_name(name))
         if (kind, path) in self._markers:
-            return
+            if not size_bytes:
+                return
+            self._shadowed.append(self._count)
         self._markers.add((kind, path))
         if path and kind == "whiteout":
             self._imply_parents(path)
@@ -195,6 +212,21 @@ class EntryCollector:
         while parent and parent not in self._visible and parent not in self._implied:
             self._implied[parent] = None
             parent = parent.rpartition("/")[0]
+
+    def _drop_below(self, directory: str) -> None:
+        """Forget what this layer itself put into a directory whose place something else takes."""
+        self._replaced_directories += 1
+        if self._replaced_directories > _REPLACED_DIRECTORIES:
+            raise LimitExceeded(
+                f"a layer puts files in the place of more than {_REPLACED_DIRECTORIES} of its own directories.",
+                hint="Do not use this image.",
+            )
+        prefix = f"{directory}/"
+        for path in [path for path in self._visible if path.startswith(prefix)]:
+            row = self._visible.pop(path)
+            self._shadowed.append(max(row, ~row))
+        for path in [path for path in self._implied if path == directory or path.startswith(prefix)]:
+            del self._implied[path]
 
     def _flush(self) -> None:
         if self._count > self._limits.entries:

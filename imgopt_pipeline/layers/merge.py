@@ -83,12 +83,9 @@ class MergedTree:
         return self.live_bytes / total if total else 1.0
 
 
-def merge_layers(files: Sequence[Path], *, biggest: int = 1_000, scratch: Path | None = None) -> MergedTree:
-    """The merged tree of the layers whose entries stand in `files`, base first.
-
-    `scratch` is where DuckDB may spill what does not fit into memory.
-    """
-    with scratch_database(scratch) as connection:
+def merge_layers(files: Sequence[Path], *, biggest: int = 1_000) -> MergedTree:
+    """The merged tree of the layers whose entries stand in `files`, base first."""
+    with scratch_database() as connection:
         _create_entries(connection, files)
         connection.execute(resources.files(__package__).joinpath("merge.sql").read_text())
         return _result(connection, len(files), biggest)
@@ -113,10 +110,12 @@ def _create_entries(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]
 
 
 def _result(connection: duckdb.DuckDBPyConnection, layer_count: int, biggest: int) -> MergedTree:
+    # Contents: files, and what stands in a whiteout, of which every byte is dead.
     stored = {
-        position: (size_bytes, files)
-        for position, size_bytes, files in connection.execute(
-            "SELECT position, sum(size_bytes)::BIGINT, count(*) FILTER (kind = 'file') FROM entries GROUP BY position"
+        position: (size_bytes, contents)
+        for position, size_bytes, contents in connection.execute(
+            "SELECT position, sum(size_bytes)::BIGINT, count(*) FILTER (kind = 'file' OR size_bytes > 0)"
+            " FROM entries GROUP BY position"
         ).fetchall()
     }
     sums = [
@@ -144,7 +143,7 @@ def _result(connection: duckdb.DuckDBPyConnection, layer_count: int, biggest: in
     return MergedTree(
         live_bytes=sum(layer.live_bytes for layer in totals),
         dead_bytes=sum(layer.dead_bytes for layer in totals),
-        live_files=sum(files for _, files in stored.values()) - dead_file_count,
+        live_files=sum(contents for _, contents in stored.values()) - dead_file_count,
         dead_file_count=dead_file_count,
         layers=totals,
         dead_files=tuple(dead_files),
@@ -161,9 +160,10 @@ def _dive_figures(connection: duckdb.DuckDBPyConnection) -> DiveFigures:
             SELECT
                 coalesce(sum(size_bytes), 0)::BIGINT AS size_bytes,
                 coalesce(sum(size_bytes) FILTER (position > 0), 0)::BIGINT AS user_size_bytes,
-                coalesce(sum(size_bytes) FILTER (hash(path) NOT IN (SELECT path_hash FROM contested_hashes)), 0)::BIGINT
-                    AS alone_bytes
-            FROM entries WHERE NOT shadowed AND kind <> 'opaque'
+                coalesce(sum(size_bytes) FILTER (
+                    NOT shadowed AND kind = 'file' AND hash(path) NOT IN (SELECT path_hash FROM contested_hashes)
+                ), 0)::BIGINT AS alone_bytes
+            FROM entries
         ),
         shared AS (
             SELECT

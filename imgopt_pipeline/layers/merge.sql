@@ -16,25 +16,26 @@ WHERE NOT shadowed
 GROUP BY path_hash
 HAVING min(position) < max(position);
 
+-- A hard link's target is in its own layer, or, after a slash, in a lower one (layers/entries.py).
 CREATE TEMP TABLE links AS
-SELECT position, path, link_target
+SELECT position, path, starts_with(link_target, '/') AS lower, ltrim(link_target, '/') AS target
 FROM entries
-WHERE kind = 'hardlink' AND NOT shadowed;
+WHERE kind = 'hardlink' AND NOT shadowed AND link_target IS NOT NULL;
 
 CREATE TEMP TABLE link_files AS
 SELECT position, path, size_bytes, mtime_seconds, crc64
 FROM entries
-WHERE kind = 'file' AND NOT shadowed AND (position, path) IN (SELECT (position, link_target) FROM links);
+WHERE kind = 'file' AND NOT shadowed AND (position, path) IN (SELECT (position, target) FROM links WHERE NOT lower);
 
 CREATE TEMP TABLE contested AS
 SELECT
     e.position, e.path, e.kind, e.size_bytes,
-    coalesce(f.size_bytes, e.size_bytes) AS content_bytes,
+    CASE e.kind WHEN 'hardlink' THEN f.size_bytes ELSE e.size_bytes END AS content_bytes,
     coalesce(f.mtime_seconds, e.mtime_seconds) AS mtime_seconds,
     coalesce(f.crc64, e.crc64) AS crc64
 FROM entries AS e
-LEFT JOIN links AS l ON e.kind = 'hardlink' AND l.position = e.position AND l.path = e.path
-LEFT JOIN link_files AS f ON f.position = l.position AND f.path = l.link_target
+LEFT JOIN links AS l ON e.kind = 'hardlink' AND l.position = e.position AND l.path = e.path AND NOT l.lower
+LEFT JOIN link_files AS f ON f.position = l.position AND f.path = l.target
 WHERE NOT e.shadowed
   AND (hash(e.path) IN (SELECT path_hash FROM contested_hashes) OR (e.kind = 'opaque' AND e.path = ''));
 
@@ -61,7 +62,7 @@ JOIN (
     WHERE kind IN ('dir', 'implied') AND EXISTS (SELECT 1 FROM subtree_killers)
 ) AS d ON d.path >= k.first_below AND d.path < k.first_beyond;
 
-CREATE TEMP TABLE deaths AS
+CREATE TEMP TABLE path_deaths AS
 WITH steps AS (
     -- One row per path and layer: a whiteout beside an entry of the same name only says it twice.
     SELECT
@@ -86,21 +87,21 @@ successors AS (
         lead(crc64) OVER later AS next_crc64
     FROM steps
     WINDOW later AS (PARTITION BY path ORDER BY position)
-),
-by_path AS (
-    SELECT
-        position, path, next_position AS killed_by, 0 AS rank,
-        CASE
-            WHEN NOT next_present THEN 'deleted'
-            WHEN kind IN ('file', 'hardlink') AND next_kind IN ('file', 'hardlink')
-                AND content_bytes = next_content_bytes
-                AND coalesce(crc64 = next_crc64, mtime_seconds = next_mtime_seconds) THEN 'metadata'
-            ELSE 'overwritten'
-        END AS reason
-    FROM successors
-    WHERE present AND kind NOT IN ('dir', 'implied') AND next_position IS NOT NULL
-),
-by_directory AS (
+)
+SELECT
+    position, path, next_position AS killed_by,
+    CASE
+        WHEN NOT next_present THEN 'deleted'
+        WHEN kind IN ('file', 'hardlink') AND next_kind IN ('file', 'hardlink')
+            AND content_bytes = next_content_bytes
+            AND coalesce(crc64 = next_crc64, mtime_seconds = next_mtime_seconds) THEN 'metadata'
+        ELSE 'overwritten'
+    END AS reason
+FROM successors
+WHERE present AND kind NOT IN ('dir', 'implied') AND next_position IS NOT NULL;
+
+CREATE TEMP TABLE deaths AS
+WITH by_directory AS (
     SELECT e.position, e.path, d.position AS killed_by, 1 AS rank, d.reason
     FROM (
         SELECT position, path, parse_dirpath(path, 'forward_slash') AS directory
@@ -113,23 +114,27 @@ by_directory AS (
     ) AS d ON e.directory = d.directory AND e.position < d.position
 )
 SELECT position, path, min(killed_by) AS killed_by, arg_min(reason, (killed_by, rank)) AS reason
-FROM (FROM by_path UNION ALL FROM by_directory)
+FROM (SELECT position, path, killed_by, 0 AS rank, reason FROM path_deaths UNION ALL FROM by_directory)
 GROUP BY position, path;
 
--- Hard links: within a layer `link_target` is the group's file; else the file a lower layer shows there.
+-- Hard links: a link into a lower layer means the file that the layers below its own show there.
 CREATE TEMP TABLE link_steps AS
 WITH targets AS (
     SELECT position, path
     FROM entries
     WHERE kind NOT IN ('dir', 'implied', 'whiteout', 'opaque') AND NOT shadowed
-      AND path IN (SELECT link_target FROM links)
+      AND path IN (SELECT target FROM links)
 )
 SELECT l.position, l.path, t.position AS to_position, t.path AS to_path
 FROM links AS l
-ASOF JOIN targets AS t ON l.link_target = t.path AND l.position >= t.position
+JOIN targets AS t ON l.target = t.path AND l.position = t.position
+WHERE NOT l.lower
+UNION ALL
+SELECT l.position, l.path, t.position, t.path
+FROM links AS l
+ASOF JOIN targets AS t ON l.target = t.path AND l.position > t.position
 LEFT JOIN deaths AS d ON d.position = t.position AND d.path = t.path
-WHERE l.path <> l.link_target
-  AND (t.position = l.position OR d.killed_by IS NULL OR d.killed_by >= l.position);
+WHERE l.lower AND (d.killed_by IS NULL OR d.killed_by >= l.position);
 
 CREATE TEMP TABLE inode_paths AS
 WITH RECURSIVE followed AS (
@@ -148,7 +153,9 @@ SELECT
     i.position, i.path,
     bool_or(d.killed_by IS NULL) AS alive,
     max(d.killed_by) AS killed_by,
-    arg_max(d.reason, d.killed_by) AS reason
+    -- Of names that go with the same layer, the file's own path says why.
+    arg_min(d.reason, (-d.killed_by, (i.seen_position, i.seen_path) <> (i.position, i.path), i.seen_position, i.seen_path))
+        AS reason
 FROM inode_paths AS i
 LEFT JOIN deaths AS d ON d.position = i.seen_position AND d.path = i.seen_path
 GROUP BY i.position, i.path;
@@ -164,23 +171,32 @@ FROM (
 JOIN entries AS e ON e.position = d.position AND e.path = d.path
 WHERE e.kind = 'file' AND NOT e.shadowed
 UNION ALL
-SELECT position, path, size_bytes, position, 'overwritten' FROM entries WHERE shadowed
-UNION ALL
-SELECT position, path, size_bytes, position, 'deleted' FROM entries
-WHERE kind IN ('whiteout', 'opaque') AND size_bytes > 0;
+SELECT
+    position, path, size_bytes, position,
+    CASE WHEN kind IN ('whiteout', 'opaque') THEN 'deleted' ELSE 'overwritten' END
+FROM entries
+WHERE size_bytes > 0 AND (shadowed OR kind IN ('whiteout', 'opaque'));
 
 -- dive sums, per path, what each layer's leaf of that name weighs; the whiteout of a directory weighs
 -- what the layers below showed in it, that of a file nothing. It knows no opaque directories.
 CREATE TEMP TABLE dive_paths AS
-WITH deleted_subtrees AS (
+WITH ends AS (
+    SELECT f.path, f.size_bytes, f.directory, least(d.position, x.killed_by) AS position
+    FROM (
+        SELECT position, path, size_bytes, parse_dirpath(path, 'forward_slash') AS directory
+        FROM entries
+        WHERE size_bytes > 0 AND kind = 'file' AND NOT shadowed
+          AND EXISTS (SELECT 1 FROM subtree_killers WHERE reason = 'deleted')
+    ) AS f
+    ASOF JOIN (
+        SELECT DISTINCT directory, position FROM doomed_directories WHERE reason <> 'opaque'
+    ) AS d ON f.directory = d.directory AND f.position < d.position
+    LEFT JOIN path_deaths AS x ON x.position = f.position AND x.path = f.path
+),
+deleted_subtrees AS (
     SELECT d.killer AS path, d.position, sum(e.size_bytes) AS size_bytes
     FROM doomed_directories AS d
-    JOIN (
-        SELECT f.position, f.path, f.size_bytes, x.killed_by, parse_dirpath(f.path, 'forward_slash') AS directory
-        FROM deaths AS x
-        JOIN entries AS f ON f.position = x.position AND f.path = x.path AND NOT f.shadowed
-        WHERE f.size_bytes > 0
-    ) AS e ON e.directory = d.directory AND e.killed_by = d.position
+    JOIN ends AS e USING (directory, position)
     WHERE d.reason = 'deleted'
     GROUP BY d.killer, d.position
 ),
@@ -193,10 +209,11 @@ leaves AS (
     SELECT path, 0
     FROM contested AS c
     WHERE kind = 'dir'
-      AND path IN (SELECT path FROM contested WHERE size_bytes > 0)
+      AND path IN (SELECT path FROM contested WHERE size_bytes > 0 UNION ALL SELECT path FROM deleted_subtrees)
       AND NOT EXISTS (
           SELECT 1 FROM entries AS e
-          WHERE e.position = c.position AND parse_dirpath(e.path, 'forward_slash') = c.path AND e.kind <> 'opaque'
+          WHERE e.position = c.position AND parse_dirpath(e.path, 'forward_slash') = c.path
+            AND e.kind <> 'opaque' AND NOT e.shadowed
       )
 )
 SELECT

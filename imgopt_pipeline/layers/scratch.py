@@ -1,15 +1,13 @@
-"""A DuckDB in memory for one computation, bounded in memory, spilling to a folder of its own.
+"""A DuckDB in memory for computations, bounded in memory, spilling to a temporary folder.
 
 Only the connection stands here; the warehouse is another matter.
 """
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import duckdb
 
@@ -17,19 +15,9 @@ _MEMORY_LIMIT = "700MB"
 
 
 @contextmanager
-def scratch_database(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection whose spill files lie in a temporary folder (below `folder`) and go with it."""
-    spill = Path(tempfile.mkdtemp(prefix=".spill-", dir=folder))
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "memory_limit": _MEMORY_LIMIT,
-            "temp_directory": str(spill),
-            "preserve_insertion_order": "false",
-        },
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
-        shutil.rmtree(spill, ignore_errors=True)
+def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database that goes, with whatever it spilled, when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="imgopt-spill-", ignore_cleanup_errors=True) as folder:
+        settings = {"memory_limit": _MEMORY_LIMIT, "temp_directory": folder, "preserve_insertion_order": "false"}
+        with duckdb.connect(":memory:", config=settings) as connection:
+            yield connection

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from functools import lru_cache
 from typing import BinaryIO, Protocol
 
 from imgopt_pipeline.errors import LimitExceeded, UnreadableLayer
@@ -223,8 +224,12 @@ def _check_sum(header: bytes) -> None:
         raise UnreadableLayer("a tar header has a wrong checksum.", hint="The layer is corrupt or is no tar.")
 
 
+@lru_cache(maxsize=8_192)
 def _number(field: bytes) -> int:
-    """Octal text, or big-endian two's complement where the first bit is set (GNU base-256)."""
+    """Octal text, or big-endian two's complement where the first bit is set (GNU base-256).
+
+    Cached, since modes, owners and times of one layer are few.
+    """
     if field[0] & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (len(field) * 8 - 1)) - 1)
         return value - (1 << (len(field) * 8 - 1)) if field[0] & 0x40 else value

@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,11 @@ class Daemon:
         return self.home / "exec"
 
     @property
+    def pid(self) -> int:
+        """The process ID of dockerd."""
+        return int((self.home / "pid").read_text())
+
+    @property
     def log(self) -> Path:
         """Everything the daemon printed."""
         return self.home / "log"
@@ -106,24 +111,29 @@ class Daemon:
 
 
 @contextmanager
-def private_daemon(kind: Kind, root: Path) -> Iterator[Daemon]:
+def private_daemon(kind: Kind, root: Path, *options: str) -> Iterator[Daemon]:
     """A daemon in a folder of its own below `root`, removed with all its processes and mounts at the end.
 
     When this process is killed the daemon ends too, and the next daemon below `root` removes its folder.
     """
-    _remove_abandoned(root)
-    daemon = Daemon(kind, Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=root)))
+    daemon = Daemon(kind, new_home(root))
     process: subprocess.Popen[bytes] | None = None
     try:
         if len(os.fsencode(daemon.home)) > LONGEST_HOME:
             raise EngineError(f"{daemon.home} is too long for the sockets below it: use a shorter root.")
-        process = _start(daemon)
+        process = _start(daemon, options)
         _wait_until_it_answers(daemon, process)
         yield daemon
     finally:
         if process is not None:
             _stop(daemon, process)
-        _remove(daemon.home)
+        remove_home(daemon.home)
+
+
+def new_home(root: Path) -> Path:
+    """An empty folder below `root`; those of test runs that were killed are removed first."""
+    _remove_abandoned(root)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=root))
 
 
 def busybox_tar() -> bytes:
@@ -161,6 +171,18 @@ def mounts_below(home: Path) -> list[Path]:
     return [Path(point) for point in sorted(points, reverse=True) if point.startswith(f"{home}/")]
 
 
+def remove_home(home: Path) -> None:
+    """End what runs in a folder, unmount what is mounted there, and remove it."""
+    survivors = processes_below(home)
+    for process in survivors:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(survivors, timeout=STOP_SECONDS)
+    for point in mounts_below(home):
+        subprocess.run(["umount", "--lazy", point], check=False)
+    shutil.rmtree(home)
+
+
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -183,7 +205,7 @@ def _settings(kind: Kind) -> dict[str, object]:
     return settings
 
 
-def _start(daemon: Daemon) -> subprocess.Popen[bytes]:
+def _start(daemon: Daemon, options: Sequence[str]) -> subprocess.Popen[bytes]:
     config = daemon.home / "daemon.json"
     config.write_text(json.dumps(_settings(daemon.kind)))
     (daemon.home / "client").mkdir()
@@ -193,7 +215,7 @@ def _start(daemon: Daemon) -> subprocess.Popen[bytes]:
     command = ["setpriv", "--pdeathsig", "TERM", "dockerd", f"--config-file={config}", f"--host={daemon.url}"]
     command += [f"--data-root={daemon.data_root}", f"--exec-root={daemon.exec_root}"]
     command += [f"--pidfile={daemon.home / 'pid'}", "--bridge=none", "--ip-forward=false", "--ip-masq=false"]
-    command += ["--iptables=false", "--ip6tables=false"]
+    command += ["--iptables=false", "--ip6tables=false", *options]
     with daemon.log.open("wb") as log:
         # In a session of its own, so that Ctrl-C reaches the tests and not the daemon.
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
@@ -225,20 +247,9 @@ def _stop(daemon: Daemon, process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _remove(home: Path) -> None:
-    survivors = processes_below(home)
-    for process in survivors:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(survivors, timeout=STOP_SECONDS)
-    for point in mounts_below(home):
-        subprocess.run(["umount", "--lazy", point], check=False)
-    shutil.rmtree(home)
-
-
 def _remove_abandoned(root: Path) -> None:
     """Remove the folders of test runs that were killed; the process ID in a folder's name tells."""
     for home in root.glob(f"{PREFIX}*-*"):
         owner = home.name.removeprefix(PREFIX).partition("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            _remove(home)
+            remove_home(home)

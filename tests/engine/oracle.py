@@ -42,6 +42,7 @@ def rows_of_tar(content: bytes) -> list[Row]:
                 rows.append(_row(member, path))
     for names in inodes.values():
         _spread(rows, names)
+    rows += _implied(rows)
     for row in rows:
         row["path"] = _printable(row["path"])
         row["link_target"] = None if row["link_target"] is None else _printable(row["link_target"])
@@ -84,6 +85,16 @@ def _row(member: tarfile.TarInfo, path: str) -> Row:
         "link_target": member.linkname if kind == "symlink" else None,
         "shadowed": False,
     }
+
+
+def _implied(rows: list[Row]) -> list[Row]:
+    """Folders that only what they hold names."""
+    there = {row["path"] for row in rows if row["kind"] not in ("whiteout", "opaque")}
+    named = {row["path"] for row in rows if row["kind"] == "opaque"}
+    for row in rows:
+        parts = row["path"].split("/")
+        named |= {"/".join(parts[:count]) for count in range(1, len(parts))}
+    return [_marker(path, "implied") for path in sorted(named - there - {""})]
 
 
 def _marker(path: str, kind: str) -> Row:
