@@ -14,6 +14,7 @@ _SMALL = b"0123456789abcdef" * 64
 
 
 def write_fleet(path: Path) -> None:
+    """Write all images as one archive."""
     with new_archive(path) as archive:
         base = archive.layer(_files("usr/lib/base", _BASE_FILES, _SMALL))
         for number in range(IMAGES):

@@ -39,6 +39,7 @@ class ManyFiles:
 
 
 def write_archive(path: Path, shape: ManyFiles) -> None:
+    """Write the image as an archive."""
     thinned_from = shape.overwritten
     deleted_from = thinned_from + shape.thinned
     with new_archive(path) as archive:
@@ -47,9 +48,7 @@ def write_archive(path: Path, shape: ManyFiles) -> None:
             archive.layer(_directories(range(shape.new // 2, shape.new))),
             archive.layer(_directories(range(shape.overwritten))),
             archive.layer(
-                _deletions(
-                    range(thinned_from, deleted_from), range(deleted_from, deleted_from + shape.deleted)
-                )
+                _deletions(range(thinned_from, deleted_from), range(deleted_from, deleted_from + shape.deleted))
             ),
         ]
         archive.image(TAG, layers)
@@ -67,8 +66,7 @@ def _directories(numbers: range) -> Iterator[bytes]:
         before, between, after = model[:start], model[start + len(names[0]) : 148], model[156:]
         fixed = sum(before) + sum(between) + sum(b" " * 8) + sum(after)
         yield header(folder, directory=True) + b"".join(
-            b"%b%b%b%06o\0 %b%b" % (before, name, between, fixed + sum(name), after, content)
-            for name in names
+            b"%b%b%b%06o\0 %b%b" % (before, name, between, fixed + sum(name), after, content) for name in names
         )
 
 

@@ -26,12 +26,11 @@ class Figure:
 
 
 def print_figures(figures: Iterable[Figure]) -> None:
+    """Show the table in the terminal."""
     table = Table("figure", "target", "reached", "", title="imgopt beside its peers")
     for figure in figures:
         colour = {True: "green", False: "red", None: "none"}[figure.met]
-        table.add_row(
-            figure.name, figure.target, figure.reached, f"[{colour}]{figure.verdict}", end_section=True
-        )
+        table.add_row(figure.name, figure.target, figure.reached, f"[{colour}]{figure.verdict}", end_section=True)
     Console(width=130).print(table)
 
 

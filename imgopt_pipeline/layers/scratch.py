@@ -18,6 +18,10 @@ _MEMORY_LIMIT = "700MB"
 def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that goes, with whatever it spilled, when the block ends."""
     with tempfile.TemporaryDirectory(prefix="imgopt-spill-", ignore_cleanup_errors=True) as folder:
-        settings = {"memory_limit": _MEMORY_LIMIT, "temp_directory": folder, "preserve_insertion_order": "false"}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": _MEMORY_LIMIT,
+            "temp_directory": folder,
+            "preserve_insertion_order": False,
+        }
         with duckdb.connect(":memory:", config=settings) as connection:
             yield connection
