@@ -145,11 +145,13 @@ class Settings(BaseSettings):
 
     @property
     def paths(self) -> Paths:
-        return Paths(self.home)
+        """Where imgopt keeps its files, independent of the folder it was started from."""
+        return Paths(self.home.absolute())
 
     @property
     def archives_folder(self) -> Path:
-        return self.archives or self.home / "archives"
+        """The folder of image archives that is audited where no engine answers."""
+        return (self.archives or self.home / "archives").absolute()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ class Paths:
 
 def load_settings(config: Path | None = None) -> Settings:
     """The settings in force. Raises SettingsError, naming a mistyped key and the nearest right one."""
-    path = config or _config_path()
+    path = config or config_path()
     values = _read_yaml(path) if path is not None else {}
     values.setdefault("home", default_home())
     try:
@@ -196,7 +198,8 @@ def checkout() -> Path | None:
     return _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "workspace.yaml").is_file() else None
 
 
-def _config_path() -> Path | None:
+def config_path() -> Path | None:
+    """The settings file in force: `IMGOPT_CONFIG`, else the first imgopt.yaml of the usual folders."""
     if named := os.environ.get("IMGOPT_CONFIG"):
         return Path(named)
     home = Path(os.environ.get("IMGOPT_HOME") or default_home())

@@ -54,3 +54,8 @@ def format_seconds(seconds: float) -> str:
 def format_percent(share: float | None) -> str:
     """`0.8298` → `82.9 %`: rounded down, so that only a whole is 100 %; a dash for an unknown share."""
     return "–" if share is None else f"{int(share * 1000) / 10:g} %"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 image`, `1,200 images`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

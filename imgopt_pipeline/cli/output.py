@@ -23,7 +23,7 @@ def show(*parts: RenderableType) -> None:
     """Print for a person. Never as markup: much of it was written by whoever made an image."""
     console = Console(width=None if sys.stdout.isatty() else 140)
     for part in parts:
-        console.print(part, highlight=False, markup=False)
+        console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
 
 
 def print_json(value: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import duckdb
 import typer
@@ -12,6 +13,9 @@ from imgopt_pipeline.cli.shell import run_shell, show_result
 from imgopt_pipeline.errors import SettingsError
 from imgopt_pipeline.settings import load_settings
 from imgopt_pipeline.warehouse.store import snapshot
+
+if TYPE_CHECKING:
+    from imgopt_pipeline.doctor import Finding
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -25,7 +29,10 @@ def register(app: typer.Typer) -> None:
 
 
 def sql(
-    statement: Annotated[str | None, typer.Argument(help="A statement to run; without it a shell opens.")] = None,
+    statement: Annotated[
+        str | None,
+        typer.Argument(help="A statement to run, or - to read it from standard input; without it a shell opens."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Query the warehouse: one statement, or a shell on a read-only snapshot."""
@@ -34,7 +41,7 @@ def sql(
             run_shell(connection)
             return
         try:
-            cursor = connection.execute(statement)
+            cursor = connection.execute(sys.stdin.read() if statement == "-" else statement)
             if json:
                 print_json(rows_of(cursor))
             else:
@@ -65,10 +72,7 @@ def doctor(json: Json = False) -> None:
         )
     else:
         for item in findings:
-            show(
-                f"{'✓' if item.ok else '✗'} {item.subject}: {item.message}"
-                + (f"\n  → {item.hint}" if item.hint else "")
-            )
+            show(f"{_mark(item)} {item.subject}: {item.message}" + (f"\n  → {item.hint}" if item.hint else ""))
     raise typer.Exit(0 if all(item.ok or not item.needed for item in findings) else 3)
 
 
@@ -77,3 +81,9 @@ def housekeeping() -> None:
     from imgopt_pipeline.orchestration.running import run_housekeeping
 
     show(run_housekeeping(load_settings()).summary())
+
+
+def _mark(finding: Finding) -> str:
+    if finding.ok:
+        return "✓"
+    return "✗" if finding.needed else "–"

@@ -6,6 +6,7 @@ Finds the images of an archive and the blobs of their layers. How an archive's m
 
 from __future__ import annotations
 
+import hashlib
 import platform as machine
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ _INDEX_TYPES = frozenset(
     }
 )
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".oci")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".oci")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +155,7 @@ def _docker_images(files: ArchiveFiles, limits: Limits) -> Iterator[ArchivedImag
         raise files.broken("manifest.json is no list of images.")
     for entry in manifest:
         config_name = str(entry["Config"])
-        stem = config_name.rpartition("/")[2].removesuffix(".json")
-        image_id = f"sha256:{stem}"
-        if not is_digest(image_id):
-            raise files.broken(f"the configuration's name {printable(config_name)} is no digest.")
+        image_id = _config_digest(files, config_name)
         names = list(entry.get("Layers") or [])
         check_layer_count(len(names), limits)
         image = image_from_config(
@@ -170,6 +168,17 @@ def _docker_images(files: ArchiveFiles, limits: Limits) -> Iterator[ArchivedImag
         )
         blobs = tuple(files.blob(str(name)) for name in names)
         yield _archived(files, image, blobs)
+
+
+def _config_digest(files: ArchiveFiles, name: str) -> str:
+    """The image ID: what the configuration's name says, which is then checked, or what it is.
+
+    Docker names it `<hex>.json` or `blobs/sha256/<hex>`, crane and kaniko `sha256:<hex>`, Jib and Bazel anyhow.
+    """
+    stem = name.rpartition("/")[2].removesuffix(".json").removeprefix("sha256:")
+    if is_digest(f"sha256:{stem}"):
+        return f"sha256:{stem}"
+    return f"sha256:{hashlib.sha256(files.content(name)).hexdigest()}"
 
 
 def _oci_images(files: ArchiveFiles, limits: Limits, platform: str | None) -> Iterator[ArchivedImage]:
@@ -266,4 +275,4 @@ def _references(annotations: Mapping[str, Any]) -> list[str]:
 def _worth_opening(path: Path) -> bool:
     if path.name.startswith("."):
         return False
-    return path.name.endswith(_SUFFIXES) or looks_like_archive(path)
+    return path.name.endswith(ARCHIVE_SUFFIXES) or looks_like_archive(path)

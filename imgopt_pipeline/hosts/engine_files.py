@@ -13,7 +13,7 @@ import os
 import secrets
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -23,6 +23,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.types import Mount
 
 from imgopt_pipeline.errors import HostUnreachable, UnreadableLayer
+from imgopt_pipeline.hosts.read_ahead import ReadAhead
 from imgopt_pipeline.names import printable
 
 HELPER_LABEL = "imgopt.helper"
@@ -33,7 +34,6 @@ SWEEP_AGE_SECONDS = 10_800
 
 _REMOVE_TRIES = 20
 _TARGET = "/imgopt"
-_CHUNK_BYTES = 1 << 20
 
 LOST_CONNECTION = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError)
 """What the transport raises when the engine goes away."""
@@ -82,19 +82,20 @@ class HelperFiles:
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
         with engine_errors(f"the engine does not hand out {printable(path)}"):
-            chunks, _ = self._client.get_archive(self._name, f"{_TARGET}/{path}", chunk_size=_CHUNK_BYTES)
-            stream = ChunkStream(chunks)
-        try:
-            with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=_CHUNK_BYTES) as tar:
-                member = tar.next()
-                content = tar.extractfile(member) if member is not None and member.isreg() else None
-                if content is None:
-                    raise UnreadableLayer(f"{printable(path)} is no file.")
-                yield cast(BinaryIO, content)
-        except tarfile.TarError as error:
-            raise UnreadableLayer(f"the engine sent {printable(path)} cut off.") from error
-        finally:
-            stream.close()
+            answer = self._archive(path)
+        with contextlib.closing(answer), contextlib.closing(ReadAhead(_receiver(answer))) as stream:
+            yield cast(BinaryIO, _Member(cast(BinaryIO, stream), path))
+
+    def _archive(self, path: str) -> Any:
+        # Not by the SDK's own call: what it returns hands on every chunk of the transfer by itself, 32 KB each.
+        answer = self._client._get(
+            self._client._url("/containers/{0}/archive", self._name),
+            params={"path": f"{_TARGET}/{path}"},
+            headers={"Accept-Encoding": "identity"},
+            stream=True,
+        )
+        self._client._raise_for_status(answer)
+        return answer
 
     def size_bytes(self, path: str) -> int | None:
         url = self._client._url("/containers/{0}/archive", self._name)  # the SDK has no call for HEAD
@@ -144,6 +145,54 @@ class DirectFiles:
             return os.stat(self.folder / path).st_size
         except OSError:
             return None
+
+
+class _Member(io.RawIOBase):
+    """The one file of a tar that is being received. Raises UnreadableLayer where there is none."""
+
+    def __init__(self, stream: BinaryIO, path: str) -> None:
+        self._stream = stream
+        self._path = printable(path)
+        try:
+            # A buffer of one block leaves the stream where the content begins: past here nothing is copied.
+            with tarfile.open(fileobj=stream, mode="r|", bufsize=tarfile.BLOCKSIZE) as tar:
+                member = tar.next()
+        except tarfile.TarError as error:
+            raise self._cut_off() from error
+        if member is None or not member.isreg():
+            raise UnreadableLayer(f"{self._path} is no file.")
+        self._left = member.size
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size_bytes: int = -1, /) -> bytes:
+        wanted = self._left if size_bytes < 0 else min(size_bytes, self._left)
+        data = self._stream.read(wanted) if wanted else b""
+        if len(data) < wanted:
+            raise self._cut_off()
+        self._left -= len(data)
+        return data
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _cut_off(self) -> UnreadableLayer:
+        return UnreadableLayer(f"the engine sent {self._path} cut off.")
+
+
+def _receiver(answer: Any) -> Callable[[int], bytes]:
+    def receive(size_bytes: int) -> bytes:
+        try:
+            return bytes(answer.raw.read(size_bytes, decode_content=False))
+        except LOST_CONNECTION as error:
+            raise HostUnreachable(
+                "the engine went away while it was sending.", hint="Start it and try again."
+            ) from error
+
+    return receive
 
 
 class ChunkStream(io.RawIOBase):

@@ -6,14 +6,16 @@ import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from imgopt_pipeline.errors import SettingsError
-from imgopt_pipeline.hosts.archives import ArchiveHost
-from imgopt_pipeline.hosts.connection import engine_addresses
-from imgopt_pipeline.hosts.engine import EngineHost
+from imgopt_pipeline.errors import SettingsError, UnreadableArchive
+from imgopt_pipeline.hosts.archives import ARCHIVE_SUFFIXES, ArchiveHost
 from imgopt_pipeline.settings import ARCHIVES_HOST, Settings
 
-AnyHost = EngineHost | ArchiveHost
+if TYPE_CHECKING:
+    from imgopt_pipeline.hosts.engine import EngineHost
+
+AnyHost: TypeAlias = "EngineHost | ArchiveHost"
 
 
 def host_names(settings: Settings) -> list[str]:
@@ -52,8 +54,15 @@ def open_subject(
         archive = ArchiveHost(str(path), path, limits=settings.limits.to_limits(), platform=platform)
         yield archive, ""
         return
+    if host_name is None and _looks_like_path(subject):
+        raise UnreadableArchive("there is no such file or folder.", subject=subject)
     with open_host(settings, host_name or next(iter(settings.hosts))) as host:
         yield host, subject
+
+
+def _looks_like_path(subject: str) -> bool:
+    """Whether a person meant a file: no image's name begins so or ends so."""
+    return subject.startswith(("/", "./", "../", "~")) or subject.endswith(ARCHIVE_SUFFIXES)
 
 
 def _host(settings: Settings, name: str) -> AnyHost:
@@ -64,5 +73,9 @@ def _host(settings: Settings, name: str) -> AnyHost:
     host = settings.hosts[name]
     if host.archives is not None:
         return ArchiveHost(name, host.archives, limits=limits, platform=host.platform)
+    # Late: the Docker SDK takes a tenth of a second to import, which whoever reads an archive is spared.
+    from imgopt_pipeline.hosts.connection import engine_addresses
+    from imgopt_pipeline.hosts.engine import EngineHost
+
     configured = None if host.engine == "auto" else host.engine
     return EngineHost(name, engine_addresses(configured, tls_folder=host.tls_folder), limits=limits)

@@ -10,18 +10,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgopt_pipeline import progress
 from imgopt_pipeline.errors import HostUnreachable, ImgoptError
 from imgopt_pipeline.hosts.archives import ArchiveHost
-from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.models import Image, Problem
 from imgopt_pipeline.layers.archive_reader import VERIFY_BYTES
 from imgopt_pipeline.layers.cache import ANALYSER_VERSION, LayerCache, LayerFacts
 from imgopt_pipeline.layers.merge import MergedTree, merge_layers
 from imgopt_pipeline.layers.readers import readers_for
 from imgopt_pipeline.layers.reading import LayersRead, read_layers
+
+if TYPE_CHECKING:
+    from imgopt_pipeline.hosts.engine import EngineHost
 
 
 @dataclass(frozen=True, slots=True)

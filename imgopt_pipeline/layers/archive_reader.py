@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, cast
 
 from imgopt_pipeline import progress
@@ -43,34 +43,46 @@ class ArchiveReader:
         blobs = self._host.blobs(image)
         progress.current().start(image.name, sum(blobs[layer.position].size_bytes for layer in layers))
         streamed = [layer for layer in layers if blobs[layer.position].offset_bytes is None]
-        for layer in layers:
-            if blobs[layer.position].offset_bytes is not None:
-                yield timed(layer, lambda layer: self._read_range(layer, blobs[layer.position]))
+        yield from self._read_ranges([layer for layer in layers if layer not in streamed], blobs)
         if streamed:
             yield from self._read_members(streamed, blobs)
 
-    def _read_range(self, layer: Layer, blob: Blob) -> tuple[LayerEntries, bool]:
+    def _read_ranges(self, layers: Sequence[Layer], blobs: Sequence[Blob]) -> Iterator[Reading]:
+        """Layers that can be sought in, the biggest first: while it is scanned the next one is hashed."""
+        layers = sorted(layers, key=lambda layer: blobs[layer.position].size_bytes, reverse=True)
+        digests: dict[int, Future[str]] = {}
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            for number, layer in enumerate(layers):
+                for coming in layers[number : number + 2]:
+                    blob = blobs[coming.position]
+                    if blob.size_bytes <= self._verify_bytes and coming.position not in digests:
+                        digests[coming.position] = pool.submit(_plain_digest, blob)
+                yield timed(
+                    layer,
+                    lambda layer: self._read_range(layer, blobs[layer.position], digests.get(layer.position)),
+                )
+
+    def _read_range(self, layer: Layer, blob: Blob, digest: Future[str] | None) -> tuple[LayerEntries, bool]:
         try:
             with blob.path.open("rb") as file:
                 file.seek(blob.offset_bytes or 0)
                 if sniff(file.read(6)) == "plain":
-                    return self._read_plain(layer, blob, file.fileno())
+                    return self._read_plain(layer, blob, file.fileno(), digest)
                 file.seek(blob.offset_bytes or 0)
                 return scan_stream(cast(BinaryIO, _Range(file, blob.size_bytes)), layer.diff_id, self._limits)
         except OSError as error:
             raise UnreadableArchive(f"it cannot be read ({error.strerror}).", subject=str(blob.path)) from error
 
-    def _read_plain(self, layer: Layer, blob: Blob, descriptor: int) -> tuple[LayerEntries, bool]:
-        start = blob.offset_bytes or 0
-        verify = blob.size_bytes <= self._verify_bytes
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            digest = pool.submit(_range_digest, descriptor, start, blob.size_bytes) if verify else None
-            collector = EntryCollector(self._limits)
-            tar_bytes = scan_tar(_FileSource(descriptor, start, blob.size_bytes), collector, self._limits)
-            if digest is not None:
-                check_diff_id(digest.result(), layer.diff_id)
+    def _read_plain(
+        self, layer: Layer, blob: Blob, descriptor: int, digest: Future[str] | None
+    ) -> tuple[LayerEntries, bool]:
+        collector = EntryCollector(self._limits)
+        source = _FileSource(descriptor, blob.offset_bytes or 0, blob.size_bytes)
+        tar_bytes = scan_tar(source, collector, self._limits)
+        if digest is not None:
+            check_diff_id(digest.result(), layer.diff_id)
         progress.current().advance(blob.size_bytes)
-        return collector.finish(tar_bytes), verify
+        return collector.finish(tar_bytes), digest is not None
 
     def _read_members(self, layers: Sequence[Layer], blobs: Sequence[Blob]) -> Iterator[Reading]:
         """Layers of a compressed archive, in one pass over it."""
@@ -170,13 +182,15 @@ class Hashed:
         return f"sha256:{self._sha256.hexdigest()}"
 
 
-def _range_digest(descriptor: int, start: int, size_bytes: int) -> str:
+def _plain_digest(blob: Blob) -> str:
+    """The digest of a layer that is not compressed; of one that is, reading it says more."""
     sha256 = hashlib.sha256()
-    end = start + size_bytes
-    while start < end:
-        data = os.pread(descriptor, min(_CHUNK_BYTES, end - start), start)
-        if not data:
-            break
-        sha256.update(data)
-        start += len(data)
+    with blob.path.open("rb", buffering=0) as file:
+        position = blob.offset_bytes or 0
+        end = position + blob.size_bytes
+        if sniff(os.pread(file.fileno(), 6, position)) != "plain":
+            return ""
+        while position < end and (data := os.pread(file.fileno(), min(_CHUNK_BYTES, end - position), position)):
+            sha256.update(data)
+            position += len(data)
     return f"sha256:{sha256.hexdigest()}"

@@ -7,15 +7,16 @@ layers to the next.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imgopt_pipeline.errors import UnreadableLayer
 from imgopt_pipeline.hosts.archives import ArchiveHost
-from imgopt_pipeline.hosts.engine import EngineHost
-from imgopt_pipeline.hosts.engine_files import EngineFiles
 from imgopt_pipeline.layers.archive_reader import VERIFY_BYTES, ArchiveReader
-from imgopt_pipeline.layers.containerd_readers import BlobReader, SnapshotReader
-from imgopt_pipeline.layers.graph_readers import LayerDatabaseReader, PodmanReader
 from imgopt_pipeline.layers.reading import LayerReader
-from imgopt_pipeline.layers.save_reader import SaveReader
+
+if TYPE_CHECKING:
+    from imgopt_pipeline.hosts.engine import EngineHost
+    from imgopt_pipeline.hosts.engine_files import EngineFiles
 
 _BLOB_STREAM_COST = "Reading the containerd store through the API: every byte of a new layer is streamed once."
 
@@ -24,6 +25,15 @@ def readers_for(host: EngineHost | ArchiveHost, *, verify_bytes: int = VERIFY_BY
     """Readers of a host, best first."""
     if isinstance(host, ArchiveHost):
         return [ArchiveReader(host, limits=host.limits, verify_bytes=verify_bytes)]
+    return _engine_readers(host)
+
+
+def _engine_readers(host: EngineHost) -> list[LayerReader]:
+    # Late: the Docker SDK takes a tenth of a second to import, which whoever reads an archive is spared.
+    from imgopt_pipeline.layers.containerd_readers import BlobReader, SnapshotReader
+    from imgopt_pipeline.layers.graph_readers import LayerDatabaseReader, PodmanReader
+    from imgopt_pipeline.layers.save_reader import SaveReader
+
     facts, limits = host.facts(), host.limits
 
     def direct(folder: str) -> EngineFiles:
@@ -40,9 +50,10 @@ def readers_for(host: EngineHost | ArchiveHost, *, verify_bytes: int = VERIFY_BY
             BlobReader("API: blob", host.files, facts, limits, _BLOB_STREAM_COST),
         ]
     elif facts.kind == "podman":
+        # Podman mounts the container anew for each file it hands out, which takes it a tenth of a second.
         readers = [
-            PodmanReader("API: Podman tar-split", host.files, facts, limits),
             PodmanReader("direct: Podman tar-split", direct, facts, limits),
+            PodmanReader("API: Podman tar-split", host.files, facts, limits),
         ]
     else:
         readers = [

@@ -94,7 +94,12 @@ def read_layers(image: Image, readers: Sequence[LayerReader], cache: LayerCache,
                     failures[diff_id].append((reader.name, reading.error))
                 continue
             home = cache if reading.verified else unverified
-            result.facts[diff_id] = home.put(diff_id, reading.entries, reader=reader.name, read_seconds=reading.seconds)
+            try:
+                facts = home.put(diff_id, reading.entries, reader=reader.name, read_seconds=reading.seconds)
+            except UnreadableLayer as error:
+                failures[diff_id].append((reader.name, error))
+                continue
+            result.facts[diff_id] = facts
             result.files[diff_id] = home.path(diff_id)
             result.read.append(diff_id)
             missing.pop(diff_id, None)

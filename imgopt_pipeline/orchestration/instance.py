@@ -11,13 +11,15 @@ from importlib import resources
 from pathlib import Path
 
 from imgopt_pipeline.errors import Interrupted, StorageError
-from imgopt_pipeline.settings import Settings, checkout
+from imgopt_pipeline.settings import Settings, checkout, config_path
 
 
 def serve(settings: Settings, *, address: str, port: int) -> int:
     """Run Dagster's web server and the daemon of its schedules until Ctrl-C or one ends; the exit code."""
     folder = prepare_instance(settings)
-    environment = {**os.environ, "DAGSTER_HOME": str(folder), "IMGOPT_HOME": str(settings.home)}
+    environment = {**os.environ, "DAGSTER_HOME": str(folder), "IMGOPT_HOME": str(settings.paths.home)}
+    if (path := config_path()) is not None:
+        environment["IMGOPT_CONFIG"] = str(path.absolute())
     workspace = ["-w", str(_resource("workspace.yaml"))]
     programs = Path(sys.executable).parent
     commands = [

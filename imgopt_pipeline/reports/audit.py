@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgopt_pipeline.sql import Value
-from imgopt_pipeline.units import format_bytes, format_percent, format_seconds
+from imgopt_pipeline.units import count, format_bytes, format_percent, format_seconds
 from imgopt_pipeline.warehouse.store import fetch_rows
 
 _BIGGEST = 10
@@ -132,7 +132,8 @@ def _heading(report: AuditReport) -> Text:
         return text.append("  could not be read", style="bold red")
     text.append(f"  {engine}{store}  ")
     text.append(
-        f"{audit['images']} images, {audit['containers']} containers, {audit['layers']} layers"
+        f"{count(audit['images'], 'image')}, {count(audit['containers'], 'container')},"
+        f" {count(audit['layers'], 'layer')}"
         f" ({audit['layers_read']} read in {format_seconds(took)})"
     )
     return text.append("  incomplete, see below", style="bold yellow") if audit["status"] == "partial" else text
@@ -154,8 +155,8 @@ def _remarks(report: AuditReport, limit_bytes: int) -> list[Text]:
     dangling = [row for row in report.images if row["dangling"]]
     unused = [row for row in report.images if not row["containers"]]
     lines = [
-        f"{_images(over)} over {format_bytes(limit_bytes)}.",
-        f"{_images(unused)} unused by any container, {len(dangling)} of them dangling"
+        f"{count(len(over), 'image')} over {format_bytes(limit_bytes)}.",
+        f"{count(len(unused), 'image')} unused by any container, {len(dangling)} of them dangling"
         f"; removing all unused ones frees {format_bytes(_reclaimable_images(report))}.",
         f"{format_bytes(report.dead_bytes)} of what the layers store are dead: hidden by later layers.",
     ]
@@ -190,11 +191,12 @@ def _usage_table(usage: Rows) -> Table:
 
 
 def _problem_lines(problems: Rows) -> list[Text]:
+    # Each step of an audit meets a host that is down by itself; a person wants to read it once.
+    told = list(dict.fromkeys(f"{row['subject']}: {row['message']} {row['hint']}".rstrip() for row in problems))
     lines = [Text("Could not be read", style="bold")]
-    for row in problems[:_PROBLEMS_SHOWN]:
-        lines.append(Text(f"• {row['subject']}: {row['message']} {row['hint']}".rstrip(), style="yellow"))
-    if len(problems) > _PROBLEMS_SHOWN:
-        lines.append(Text(f"  and {len(problems) - _PROBLEMS_SHOWN} more, in the table audit_problems."))
+    lines += [Text(f"• {line}", style="yellow") for line in told[:_PROBLEMS_SHOWN]]
+    if len(told) > _PROBLEMS_SHOWN:
+        lines.append(Text(f"  and {len(told) - _PROBLEMS_SHOWN} more, in the table audit_problems."))
     return lines
 
 
@@ -209,7 +211,3 @@ def _of_host(rows: Sequence[dict[str, Any]], host: str) -> Rows:
 def _display_name(row: dict[str, Any]) -> str:
     more = len(row["image_references"]) - 1
     return str(row["name"]) + (f" (+{more})" if more > 0 else "")
-
-
-def _images(rows: Sequence[object]) -> str:
-    return f"{len(rows)} image" + ("" if len(rows) == 1 else "s")

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from imgopt_pipeline.units import format_bytes, format_percent
+from imgopt_pipeline.units import count, format_bytes, format_percent
 
 if TYPE_CHECKING:  # the readers behind it are not needed to show what the warehouse holds
     from imgopt_pipeline.layers.analysis import ImageAnalysis
@@ -77,12 +77,12 @@ def inspection_view(analysis: ImageAnalysis) -> list[RenderableType]:
     heading = Text.assemble(
         (image.name, "bold"),
         f"  {image.os}/{image.architecture}" if image.architecture else "",
-        f"  {format_bytes(total)} in {_count(len(image.layers), 'layer')}",
+        f"  {format_bytes(total)} in {count(len(image.layers), 'layer')}",
         ("" if not image.created_at else f"  built {image.created_at:%Y-%m-%d}"),
     )
     summary = Text(
         f"visible {format_bytes(merged.live_bytes)}, dead {format_bytes(merged.dead_bytes)}"
-        f" in {_count(merged.dead_file_count, 'file')}, efficiency {format_percent(merged.efficiency)}"
+        f" in {count(merged.dead_file_count, 'file')}, efficiency {format_percent(merged.efficiency)}"
         f" (dive: {format_percent(merged.dive.efficiency)}, {format_bytes(merged.dive.wasted_bytes)} wasted)"
     )
     parts: list[RenderableType] = [heading, summary, Text(), _layer_table(analysis)]
@@ -150,7 +150,7 @@ def _dead_table(analysis: ImageAnalysis) -> Table:
     rest = analysis.merged.dead_file_count - min(_FILES_SHOWN, len(analysis.merged.dead_files))
     if rest:
         left = analysis.merged.dead_bytes - sum(dead.size_bytes for dead in analysis.merged.dead_files[:_FILES_SHOWN])
-        table.add_row(format_bytes(left), f"and {_count(rest, 'more file')}", "", "")
+        table.add_row(format_bytes(left), f"and {count(rest, 'more file')}", "", "")
     return table
 
 
@@ -162,7 +162,3 @@ def one_line(created_by: str | None) -> str:
             step = text.removeprefix(shell)
             return step.removeprefix("#(nop)").strip() if step.startswith("#(nop)") else f"RUN {step}"
     return text or "–"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -162,10 +162,13 @@ def _connect(database: Path) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(alias), read_only=True)
     except duckdb.Error as error:
+        locked = "lock" in str(error)
         raise StorageError(
             f"it cannot be read ({str(error).splitlines()[0]}).",
             subject=str(database),
-            hint="If it is damaged, move it away: the next audit makes a new one.",
+            hint="Another program has it open for writing: close that, or open it read-only there."
+            if locked
+            else "If it is damaged, move it away: the next audit makes a new one.",
         ) from error
     finally:
         if alias != database:

@@ -19,6 +19,7 @@ BUILT = "specimen:built"
 FOREIGN = "specimen:foreign"
 CARELESS = "specimen:careless"
 SPARSE = "specimen:sparse"
+FINE_TIME = "specimen:fine-time"
 LARGE_ID = (1 << 21) + 5
 #: Longer than the 100 bytes of a tar header, and than 256 bytes for the path, but not for its parts.
 LONG_NAME = "n" * 180
@@ -133,6 +134,14 @@ def sparse_image() -> bytes:
     return archive_of(SPARSE, (layer,))
 
 
+def fine_time_image(seconds: str) -> bytes:
+    """An image of one file whose time is written just so."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        _add(tar, "file", content=b"time", pax={"mtime": seconds})
+    return archive_of(FINE_TIME, (packed.getvalue(),))
+
+
 def archive_of(tag: str, layers: Sequence[bytes], *, with_history: bool = True) -> bytes:
     """An image of these layers in the form that `docker load` takes."""
     config: dict[str, object] = {
@@ -185,7 +194,6 @@ def _pax_layer() -> bytes:
         _add(tar, "pax/", tarfile.DIRTYPE, mode=0o755)
         _add(tar, "pax/sub-second", content=b"time", mtime=1_600_000_000.5)
         _add(tar, "pax/before-epoch", content=b"time", mtime=-0.5)
-        _add(tar, "pax/just-before", content=b"time", mtime_text="1600000000.999999999")
         _add(tar, "pax/capable", content=b"attribute", pax={"SCHILY.xattr.user.note": "kept"})
         _add(tar, "gnu", tarfile.DIRTYPE, mode=0o700)
         _add(tar, "gnu/.wh.owned")
@@ -231,7 +239,6 @@ def _add(
     uid: int = 0,
     gid: int = 0,
     mtime: float = MTIME,
-    mtime_text: str | None = None,
     target: str = "",
     device: tuple[int, int] = (0, 0),
     pax: dict[str, str] | None = None,
@@ -242,7 +249,4 @@ def _add(
     entry.mtime = mtime  # PAX takes fractions
     entry.devmajor, entry.devminor = device
     entry.pax_headers = dict(pax or {})
-    if mtime_text is not None:
-        entry.pax_headers["mtime"] = mtime_text
-        entry.mtime = int(mtime_text.partition(".")[0])
     tar.addfile(entry, io.BytesIO(content))

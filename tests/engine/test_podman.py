@@ -25,7 +25,7 @@ from .program import environment, imgopt, rows
 from .specimens import DOCKERFILE, archive_of, foreign_image, kinds_tar
 from .test_readers import Specimen, assert_read_right, saved_layers
 
-WAYS = ("API: Podman tar-split", "direct: Podman tar-split", "docker save")
+WAYS = ("direct: Podman tar-split", "API: Podman tar-split", "docker save")
 IMAGES = ("localhost/built:1", "localhost/kinds:1", "localhost/specimen:foreign")
 
 

@@ -9,8 +9,10 @@ by row with what Python's `tarfile` finds in the saved layers.
 import gzip
 import hashlib
 import json
+import math
 import tarfile
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -27,7 +29,18 @@ from imgopt_pipeline.layers.reading import LayerReader, read_layers
 
 from .daemons import Daemon
 from .oracle import Row, as_unpacked, rows_of_tar
-from .specimens import BUILT, CARELESS, FOREIGN, SPARSE, build_specimen, careless_image, foreign_image, sparse_image
+from .specimens import (
+    BUILT,
+    CARELESS,
+    FINE_TIME,
+    FOREIGN,
+    SPARSE,
+    build_specimen,
+    careless_image,
+    fine_time_image,
+    foreign_image,
+    sparse_image,
+)
 
 WAYS = {
     "classic": ("API: tar-split", "direct: tar-split", "docker save"),
@@ -171,6 +184,17 @@ def test_careless_layers_amount_to_the_same_in_every_way(classic: Daemon, contai
         ("e", 5, "overwritten"),
         ("e/y", 4, "overwritten"),
     ]
+
+
+@pytest.mark.parametrize("seconds", ["1600000000.999999999", "-1.000000001", "-0.5", "7"])
+def test_fractions_of_a_second_are_cut_off_towards_the_past(classic: Daemon, tmp_path: Path, seconds: str) -> None:
+    classic.docker("load", stdin=fine_time_image(seconds))
+    with host_of(classic) as host:
+        image = host.image(FINE_TIME)
+        read = read_layers(image, readers_for(host), LayerCache(tmp_path), LayerCache(tmp_path / "unverified"))
+    (path,) = read.paths(image)
+    (row,) = stored_rows(path)
+    assert row["mtime_seconds"] == math.floor(Decimal(seconds))
 
 
 def test_image_that_its_engine_cannot_save_is_a_problem_of_its_own(classic: Daemon, tmp_path: Path) -> None:

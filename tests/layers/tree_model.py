@@ -17,6 +17,7 @@ Conventions where the specification leaves a choice:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -147,7 +148,8 @@ def contradicts(items: Sequence[Item]) -> bool:
         if item.kind != "dir":
             tree = {path: value for path, value in tree.items() if item.path not in _above(path)}
         tree[item.path] = item.kind == "dir"
-    return False
+    markers = [item for item in items if item.kind in ("whiteout", "opaque")]
+    return any(tree.get(above) is False for item in markers for above in _above(item.path))
 
 
 def _read(number: int, items: Iterable[Item], lower: dict[Parts, _Inode | None]) -> _Layer:
@@ -228,8 +230,10 @@ def _dead(layers: Sequence[_Layer], alive: set[int]) -> Iterator[Dead]:
 def _dive(layers: Sequence[_Layer], stored: Sequence[int]) -> Dive:
     """dive's figures: leaves of each layer's tree, summed per path; it knows no opaque directories.
 
-    Where dive gives up (the whiteout of nothing) or forgets (that a directory was replaced), we go on.
+    Where dive gives up (the whiteout of nothing) or forgets (that a directory was replaced), we go on, and
+    pass over whiteouts of what no other layer names.
     """
+    named = Counter(path for layer in layers for path in {*layer.tree, *layer.whiteouts})
     stacked: dict[Parts, int | None] = {}
     sizes: dict[Parts, list[int]] = {}
     for layer in layers:
@@ -243,7 +247,7 @@ def _dive(layers: Sequence[_Layer], stored: Sequence[int]) -> Dive:
         for path, size in own.items():
             if path not in inner and (size is not None or path in layer.written_directories):
                 sizes.setdefault(path, []).append(size or 0)
-        for path in layer.whiteouts:
+        for path in (path for path in layer.whiteouts if named[path] > 1):
             below = sum(size or 0 for other, size in stacked.items() if path in _above(other))
             sizes.setdefault(path, []).append(below if stacked.get(path, 0) is None else 0)
         stacked = {

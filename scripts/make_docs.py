@@ -1,0 +1,206 @@
+"""Writes docs/reference: tables from the warehouse's schema, commands from the program, settings from their models.
+
+With `--check` nothing is written; the pages that are out of date are named, and the exit code is 1. What is written by
+hand (the guide, the decisions, the worked queries) does not belong here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from typer.main import get_command
+
+from imgopt_pipeline.cli.app import app
+from imgopt_pipeline.settings import HostSettings, Settings
+from imgopt_pipeline.warehouse.schema import TableSchema, warehouse_schema
+
+TOP = Path(__file__).resolve().parent.parent
+REFERENCE = TOP / "docs" / "reference"
+QUERIES = REFERENCE / "queries"
+_WIDTH = 100
+_MADE = "<!-- Written by scripts/make_docs.py (`make docs`). Do not edit. -->\n"
+
+TABLES = f"""# Tables and views
+
+{_MADE}
+The warehouse is one DuckDB file, `imgopt.duckdb`. Sizes are bytes (`_bytes`), durations seconds (`_seconds`), times
+UTC. How to open it: [upkeep](../guide/upkeep.md#query-the-warehouse).
+
+Facts about content (`images`, `layers`, …) are stored once, under the content's digest. Facts about a host at a time
+belong to an audit (`audit_id`). Start with the [views](#views): they know which audit is the newest.
+"""
+
+COMMANDS = f"""# Commands
+
+{_MADE}
+Facts go to standard output, progress and errors to standard error. Where nobody's terminal limits the width, tables
+are 140 columns wide; programs read `--json`.
+
+| exit code | meaning |
+|---|---|
+| 0 | fine; also an audit in which some things could not be read (its status is then `partial`) |
+| 1 | a gate of `imgopt check` failed |
+| 2 | an option, a setting or an SQL statement that imgopt does not understand |
+| 3 | the host, the image or imgopt's own files could not be read or written; `doctor`: something needed does not work |
+| 130 | interrupted by Ctrl-C or SIGTERM; nothing is left behind |
+"""
+
+SETTINGS = f"""# Settings
+
+{_MADE}
+Every value has a default and no file is needed. imgopt reads the first of these files that is there:
+
+1. the one that the environment variable `IMGOPT_CONFIG` names,
+2. `imgopt.yaml` in the current folder,
+3. `imgopt.yaml` in imgopt's own folder (`home` below),
+4. `imgopt.yaml` at the top of the checkout, where imgopt runs from one,
+5. `imgopt.yaml` in the user's configuration folder (`~/.config/imgopt` on Linux).
+
+Environment variables win over the file. Folders in the file are relative to it. A mistyped key is an error that names
+the nearest right one. Sizes are plain bytes or text such as `500MB`, `2GB`, `1.5GiB`.
+
+imgopt also heeds Docker's own variables where no engine is configured: `DOCKER_HOST`, `DOCKER_TLS_VERIFY`,
+`DOCKER_CERT_PATH`, `DOCKER_CONTEXT`, `DOCKER_CONFIG`; and `TMPDIR`, where the entries of a layer lie while it is read.
+"""
+
+HOSTS = """
+Without `hosts` there is one, `local`, with `engine: auto`. `tls_folder` (with ca.pem, cert.pem, key.pem) belongs to a
+`tcp://` engine, `platform` (such as `linux/arm64`) to archives that hold several. `IMGOPT_HOSTS` takes all as JSON.
+"""
+
+_TOP_LEVEL = {
+    "home": "Where imgopt keeps its files. Default: `data/` of a checkout, else `~/.local/share/imgopt` (Linux).",
+    "archives": "A folder of image archives, audited as host `archives`. Default: `archives/` in `home`.",
+}
+
+
+def pages() -> dict[str, str]:
+    """The text of each page by its file name."""
+    return {"tables.md": tables_page(), "cli.md": commands_page(), "settings.md": settings_page()}
+
+
+def tables_page() -> str:
+    """Tables with columns and comments, then views with a worked query each."""
+    schema = warehouse_schema().values()
+    parts = [TABLES, "## Tables\n"]
+    parts += [_table_section(table) for table in schema if table.kind == "table"]
+    parts.append("## Views\n")
+    parts += [_view_section(view) for view in schema if view.kind == "view"]
+    return "\n".join(parts)
+
+
+def commands_page() -> str:
+    """Every command as its --help shows it."""
+    program: Any = get_command(app)
+    parts = [COMMANDS, _help("imgopt", program)]
+    parts += [f"## {name}\n\n{_help(f'imgopt {name}', command)}" for name, command in program.commands.items()]
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """Every key with its type, default and environment variable, then the example file."""
+    simple, sections = [], []
+    for name, field in Settings.model_fields.items():
+        if name == "hosts":
+            sections.append(_hosts_section())
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            sections.append(_section(name, field.annotation))
+        else:
+            simple.append((f"`{name}`", "folder", _TOP_LEVEL[name], f"`IMGOPT_{name.upper()}`"))
+    example = (TOP / "imgopt.example.yaml").read_text()
+    heads = ("key", "type", "what it is", "environment variable")
+    whole = [SETTINGS, "## At the top\n", _markdown(heads, simple), *sections]
+    return "\n".join([*whole, "## The example file\n", f"`imgopt.example.yaml`:\n\n```yaml\n{example}```\n"])
+
+
+def out_of_date(folder: Path) -> list[str]:
+    """The pages that are missing there or say something else."""
+    return [
+        name for name, text in pages().items() if not (folder / name).is_file() or (folder / name).read_text() != text
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is out of date")
+    parser.add_argument("--folder", type=Path, default=REFERENCE, help="where the pages lie (default: docs/reference)")
+    options = parser.parse_args(arguments)
+    stale = out_of_date(options.folder)
+    if options.check:
+        for name in stale:
+            print(f"{options.folder / name} is out of date: run `make docs`.", file=sys.stderr)
+        return 1 if stale else 0
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        (options.folder / name).write_text(pages()[name])
+        print(f"wrote {options.folder / name}")
+    return 0
+
+
+def _table_section(table: TableSchema) -> str:
+    rows = [
+        (f"`{column.name}`", column.type, "yes" if column.nullable else "", column.comment) for column in table.columns
+    ]
+    return f"### {table.name}\n\n{table.comment}\n\n{_markdown(('column', 'type', 'null', 'meaning'), rows)}"
+
+
+def _view_section(view: TableSchema) -> str:
+    columns = _markdown(("column", "type"), [(f"`{column.name}`", column.type) for column in view.columns])
+    question, _, query = (QUERIES / f"{view.name}.sql").read_text().removeprefix("-- ").partition("\n")
+    return f"### {view.name}\n\n{view.comment}\n\n{columns}\n{question}\n\n```sql\n{query}```\n"
+
+
+def _help(name: str, command: Any) -> str:
+    context = command.make_context(name, [], resilient_parsing=True, terminal_width=_WIDTH, max_content_width=_WIDTH)
+    return f"```text\n{command.get_help(context).rstrip()}\n```\n"
+
+
+def _section(name: str, model: type[BaseModel]) -> str:
+    rows = [
+        (f"`{key}`", _type(key, field), f"`{field.default}`", f"`IMGOPT_{name}__{key}`".upper())
+        for key, field in model.model_fields.items()
+    ]
+    return f"## {name}\n\n{_sentence(model)}\n\n{_markdown(('key', 'type', 'default', 'environment variable'), rows)}"
+
+
+def _hosts_section() -> str:
+    rows = [(f"`{key}`", _type(key, field)) for key, field in HostSettings.model_fields.items()]
+    return f"## hosts.NAME\n\n{_sentence(HostSettings)}\n\n{_markdown(('key', 'type'), rows)}{HOSTS}"
+
+
+def _sentence(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split())
+
+
+def _type(key: str, field: FieldInfo) -> str:
+    if key.endswith("_bytes"):
+        return "size"
+    return " or ".join(_names(field.annotation))
+
+
+def _names(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from (f"`{value}`" for value in get_args(annotation))
+    elif get_origin(annotation) is types.UnionType:
+        for part in get_args(annotation):
+            if part is not type(None):
+                yield from _names(part)
+    else:
+        yield {str: "text", int: "whole number", float: "number", Path: "folder"}[annotation]
+
+
+def _markdown(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,199 @@
+"""The documents are true where a machine can tell.
+
+Generated pages are up to date and leave nothing out; every SQL example runs on a warehouse of real audits, and worked
+queries of the views that such a warehouse can fill find rows; commands shown parse; links and anchors lead somewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from typer.main import get_command
+
+from imgopt_pipeline.cli.app import app
+from imgopt_pipeline.settings import (
+    GateSettings,
+    HostSettings,
+    LimitSettings,
+    RetentionSettings,
+    ScheduleSettings,
+    Settings,
+)
+from imgopt_pipeline.warehouse.schema import warehouse_schema
+from imgopt_pipeline.warehouse.store import snapshot
+from tests.small_archive import write_archive
+
+TOP = Path(__file__).parents[1]
+DOCS = TOP / "docs"
+REFERENCE = DOCS / "reference"
+PAGES = [TOP / "README.md", *sorted(DOCS.rglob("*.md"))]
+VIEWS = [view.name for view in warehouse_schema().values() if view.kind == "view"]
+# Archives have no containers.
+NEVER_IN_ARCHIVES = {"latest_containers"}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "hosts.NAME": HostSettings,
+    "schedule": ScheduleSettings,
+    "retention": RetentionSettings,
+    "gates": GateSettings,
+    "limits": LimitSettings,
+}
+PROGRAM: Any = get_command(app)
+
+
+def blocks(language: str) -> Iterator[Any]:
+    """All fenced blocks of a language, as parameters of a test."""
+    for page in PAGES:
+        for number, block in enumerate(re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.S | re.M), 1):
+            yield pytest.param(block, id=f"{page.relative_to(TOP)}-{number}")
+
+
+def commands() -> Iterator[Any]:
+    """All commands of the program shown in blocks for the shell."""
+    for parameter in blocks("sh"):
+        for line in str(parameter.values[0]).splitlines():
+            if line.startswith("imgopt "):
+                yield pytest.param(line, id=f"{parameter.id}-{line}")
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse after two audits of small archives, one of them grown in between and one broken."""
+    home = tmp_path_factory.mktemp("docs")
+    archives = home / "archives"
+    layers = [{"srv/a": b"x" * 100_000, "srv/b": b"y" * 500}, {"srv/a": b"z" * 700}]
+    write_archive(archives / "one.tar", "demo/one:1", layers)
+    write_archive(archives / "two.tar", "demo/two:1", layers[:1])
+    (archives / "broken.tar").write_bytes(b"no archive")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("IMGOPT_", "DOCKER_"))}
+    environment |= {"IMGOPT_HOME": str(home), "HOME": str(home)}
+    for _ in range(2):
+        audit = [sys.executable, "-m", "imgopt_pipeline.cli", "audit", "--host", "archives"]
+        subprocess.run(audit, env=environment | {"PYTHONPATH": str(TOP)}, cwd=home, check=True, capture_output=True)
+        write_archive(archives / "one.tar", "demo/one:1", [*layers, {"srv/c": b"w" * 900}])
+    return home / "imgopt.duckdb"
+
+
+def make_docs(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the script as `make docs` does, in a narrow terminal, which must not matter."""
+    script = [sys.executable, str(TOP / "scripts" / "make_docs.py"), *arguments]
+    environment = os.environ | {"COLUMNS": "40", "PYTHONPATH": str(TOP)}
+    return subprocess.run(script, env=environment, capture_output=True, text=True)
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    done = make_docs("--check")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_stale_page_is_named(tmp_path: Path) -> None:
+    assert make_docs("--folder", str(tmp_path)).returncode == 0
+    assert make_docs("--check", "--folder", str(tmp_path)).returncode == 0
+    (tmp_path / "cli.md").write_text("of an older version")
+    done = make_docs("--check", "--folder", str(tmp_path))
+    assert done.returncode == 1
+    assert f"{tmp_path / 'cli.md'} is out of date" in done.stderr
+    assert "tables.md" not in done.stderr
+    assert (tmp_path / "cli.md").read_text() == "of an older version"
+
+
+@pytest.mark.parametrize("name", PROGRAM.commands)
+def test_every_command_is_documented_with_its_options(name: str) -> None:
+    section = section_of(REFERENCE / "cli.md", name)
+    for parameter in PROGRAM.commands[name].params:
+        assert parameter.help, f"{parameter.name} has no help"
+        named = parameter.opts[0] if parameter.param_type_name == "option" else parameter.name
+        assert re.search(rf"^  {re.escape(named)}\b", section, re.M), f"{named} is missing"
+    assert f"imgopt {name}" in (TOP / "README.md").read_text()
+    assert any(f"imgopt {name}" in page.read_text() for page in (DOCS / "guide").glob("*.md"))
+
+
+@pytest.mark.parametrize("table", warehouse_schema().values(), ids=lambda table: table.name)
+def test_every_table_and_view_is_documented_with_its_columns(table: Any) -> None:
+    section = section_of(REFERENCE / "tables.md", table.name)
+    assert table.comment in section
+    for column in table.columns:
+        assert f"| `{column.name}` | {column.type} |" in section
+        assert column.comment in section
+
+
+def test_every_setting_is_documented() -> None:
+    for name, model in SECTIONS.items():
+        section = section_of(REFERENCE / "settings.md", name)
+        for key in model.model_fields:
+            assert f"| `{key}` |" in section, f"{name}.{key}"
+    for name in Settings.model_fields.keys() - {name.partition(".")[0] for name in SECTIONS}:
+        assert f"| `{name}` |" in section_of(REFERENCE / "settings.md", "At the top")
+
+
+@pytest.mark.parametrize("statement", list(blocks("sql")))
+def test_sql_in_the_documents_runs(warehouse: Path, statement: str) -> None:
+    with snapshot(warehouse) as connection:
+        assert connection.execute(statement).description
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_worked_queries_find_something(warehouse: Path, view: str) -> None:
+    text = (REFERENCE / "queries" / f"{view}.sql").read_text()
+    assert text.startswith("-- ")
+    assert re.search(rf"\bFROM {view}\b", text)
+    with snapshot(warehouse) as connection:
+        rows = connection.execute(text).fetchall()
+    assert bool(rows) == (view not in NEVER_IN_ARCHIVES)
+
+
+def test_there_is_no_query_without_its_view() -> None:
+    assert {path.stem for path in (REFERENCE / "queries").iterdir()} == set(VIEWS)
+
+
+@pytest.mark.parametrize("line", list(commands()))
+def test_commands_shown_parse(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    PROGRAM.commands[name].make_context(name, arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+def test_every_page_is_on_the_map() -> None:
+    linked = set(re.findall(r"\]\(([^)#\s]+)\)", (DOCS / "README.md").read_text()))
+    found = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
+    assert found - linked == {"README.md"}
+
+
+def test_nothing_names_an_address_or_a_machine_of_ours() -> None:
+    allowed = ("http://127.0.0.1", "http://{address}")
+    files = [*PAGES, *REFERENCE.rglob("*.sql"), *(TOP / "imgopt_pipeline").rglob("*.py")]
+    files += [*(TOP / "imgopt_pipeline").rglob("*.sql"), *TOP.glob("*.yaml"), TOP / "Makefile", TOP / "pyproject.toml"]
+    for file in files:
+        text = file.read_text()
+        addresses = [word for word in re.findall(r"https?://\S*", text) if not word.startswith(allowed)]
+        assert addresses == [], file
+        assert not re.search(r"(?<![\w.])/work/", text), file
+
+
+def section_of(page: Path, heading: str) -> str:
+    """The text below a heading, up to the next one."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", page.read_text(), re.S | re.M)
+    assert found is not None, f"{page.name} has no heading {heading!r}"
+    return found[1]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings get."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
