@@ -53,9 +53,8 @@ def _chosen(settings: Settings, named: list[str] | None) -> list[str]:
                 str(error),
                 hint=f"Or put image archives (`docker save`) into {folder}, or name hosts in imgopt.yaml.",
             ) from error
-        errors().print(
-            f"{error} Auditing the image archives in {folder} instead.", markup=False, highlight=False, soft_wrap=True
-        )
+        note = f"{error} Auditing the image archives in {folder} instead."
+        errors().print(note, markup=False, highlight=False, soft_wrap=True)
         return [ARCHIVES_HOST]
 
 

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def sql(
     statement: Annotated[
         str | None,
-        typer.Argument(help="A statement to run, or - to read it from standard input; without it a shell opens."),
+        typer.Argument(help="A statement to run, - to read it from standard input; without it a shell opens."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -151,6 +151,7 @@ class EntryCollector:
         if not cleaned:
             return
         path = printable(cleaned)
+        self._imply_parents(path)
         bound_to = None
         if kind == "hardlink":
             target = printable(clean_name(link_target or b""))

@@ -158,7 +158,7 @@ def test_check_is_a_gate(imgopt: Run, tmp_path: Path) -> None:
     write_archive(tmp_path / "one.tar", "demo/one:1", LAYERS)
     failed = imgopt("check", "one.tar", "--max-size", "2kB", "--max-wasted", "999B", "--max-layers", "1", code=1)
     assert failed.stdout.count("✗") == 4
-    assert "efficiency 54.5%" in failed.stdout
+    assert "efficiency 54.5 %" in failed.stdout
     imgopt("check", "one.tar", "--min-efficiency", "0.5", code=0)
     assert document(imgopt("check", "one.tar", "--json", code=1))["failed"] != []
 
