@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import json
 import lzma
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import zstandard
@@ -19,7 +19,7 @@ import zstandard
 MTIME = 1_700_000_000
 BLOCK = 512
 END = bytes(2 * BLOCK)
-COMPRESSORS = {
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": lambda data: gzip.compress(data, 6, mtime=0),
     "zstd": lambda data: zstandard.ZstdCompressor().compress(data),
@@ -184,9 +184,7 @@ def oci_members(
     layers: Sequence[bytes], *, forms: Sequence[str] = (), name: str = "demo/oci:1", docker: bool = False
 ) -> dict[str, bytes]:
     """An OCI layout, layers compressed by `forms`; with `docker`, as `docker save` writes it since version 25."""
-    blobs = [
-        COMPRESSORS[form](layer) for form, layer in zip([*forms, *["plain"] * len(layers)], layers, strict=False)
-    ]
+    blobs = [COMPRESSORS[form](layer) for form, layer in zip([*forms, *["plain"] * len(layers)], layers, strict=False)]
     config = as_json(config_of(layers))
     manifest, members = oci_manifest(blobs, config)
     annotations = {"io.containerd.image.name": f"docker.io/{name}", "org.opencontainers.image.ref.name": "1"}

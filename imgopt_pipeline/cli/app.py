@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -12,6 +11,7 @@ from imgopt_pipeline import __version__
 from imgopt_pipeline.cli import audits, images, inspection, upkeep
 from imgopt_pipeline.cli.output import errors
 from imgopt_pipeline.errors import ImgoptError, Interrupted
+from imgopt_pipeline.interrupts import raise_interrupts
 
 app = typer.Typer(
     name="imgopt",
@@ -38,8 +38,7 @@ def options(
 
 def main() -> NoReturn:
     """Run the program. Exit codes: 0 fine, 1 a gate failed, 2 usage, 3 a host or its data could not be read."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    raise_interrupts()
     try:
         app(prog_name="imgopt")
     except ImgoptError as error:
@@ -53,7 +52,3 @@ def main() -> NoReturn:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(0)
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise Interrupted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,11 +37,9 @@ def shown_progress() -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    # A descriptor of its own: Dagster points standard error to a log file while a step runs.
-    with os.fdopen(os.dup(2), "w") as terminal:
-        bar = _Bar(Console(file=terminal, force_terminal=True))
-        with bar.display, reporting(bar):
-            yield
+    bar = _Bar(errors())
+    with bar.display, reporting(bar):
+        yield
 
 
 class _Bar:

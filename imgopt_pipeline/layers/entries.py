@@ -175,7 +175,6 @@ class EntryCollector:
         self._visible[path] = ~self._count if kind == "dir" else self._count
         if bound_to is not None:
             self._bound_to[self._count] = bound_to
-        self._imply_parents(path)
         attributes = f"{mode}\t{uid}\t{gid}\t{mtime_seconds}" if mode is not None else _NO_MODE
         self._push(f"{path}\t{kind}\t{size_bytes}\t{attributes}\t{target}\t{_text(crc64)}\t{_text(bound_to)}")
 

@@ -22,6 +22,7 @@ from imgopt_pipeline.limits import Limits
 BLOCK_BYTES = 512
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
 _ADLER_MODULUS = 65_521
+_LENGTH_DIGITS = 12
 _KINDS = {
     b"1": "hardlink",
     b"2": "symlink",
@@ -54,7 +55,7 @@ def scan_tar(source: TarSource, collector: EntryCollector, limits: Limits) -> in
     Raises UnreadableLayer for what is no tar or ends too early, LimitExceeded for what is too large.
     """
     extended: dict[str, bytes] = {}
-    total_bytes = 0
+    total_bytes = extended_bytes = 0
     while header := source.read(BLOCK_BYTES):
         if len(header) < BLOCK_BYTES:
             raise _truncated()
@@ -66,20 +67,25 @@ def scan_tar(source: TarSource, collector: EntryCollector, limits: Limits) -> in
         kind = header[156:157]
         size = _number(header[124:136])
         if kind in b"xXgLK":
-            content = _extension(source, size, limits)
+            extended_bytes += BLOCK_BYTES + max(size, 0)
+            if size < 0 or extended_bytes > limits.header_bytes:
+                raise _too_large(limits)
+            content = _extension(source, size)
             if kind in b"xX":
                 extended |= _pax_records(content)
             elif kind != b"g":
                 extended["path" if kind == b"L" else "linkpath"] = content.split(b"\0", 1)[0]
             continue
-        total_bytes += _add_entry(source, collector, header, kind, size, extended)
+        total_bytes += _add_entry(source, collector, header, kind, size, extended, limits)
         if total_bytes > limits.layer_bytes:
             raise LimitExceeded(
                 f"a layer holds more than {limits.layer_bytes:,} bytes.",
                 hint="Raise limits.layer_bytes in imgopt.yaml if the image is trusted.",
             )
-        if extended:
-            extended = {}
+        if extended_bytes:
+            extended, extended_bytes = {}, 0
+    if extended:
+        raise _truncated()
     return source.finish()
 
 
@@ -113,20 +119,24 @@ class StreamSource:
         while left > 0:
             chunk = self._stream.read(min(left, 1 << 20))
             if not chunk:
-                raise _truncated()
+                if left > padding(size_bytes):
+                    raise _truncated()
+                self._consumed -= left  # engines, too, take a tar whose last padding is cut off
+                return
             left -= len(chunk)
 
     def finish(self) -> int:
         trailing = len(self._buffer) - self._offset
-        while chunk := self._stream.read(1 << 20):
-            trailing += len(chunk)
-            if trailing > self._limits.trailing_bytes:
-                raise LimitExceeded(
-                    f"more than {self._limits.trailing_bytes:,} bytes follow the end of a layer's tar.",
-                    hint="This looks like a decompression bomb; do not use the image.",
-                )
         self._buffer, self._offset = b"", 0
-        return self._consumed + trailing
+        while trailing <= self._limits.trailing_bytes:
+            chunk = self._stream.read(1 << 20)
+            if not chunk:
+                return self._consumed + trailing
+            trailing += len(chunk)
+        raise LimitExceeded(
+            f"more than {self._limits.trailing_bytes:,} bytes follow the end of a layer's tar.",
+            hint="This looks like a decompression bomb; do not use the image.",
+        )
 
     def _fill(self, missing: int) -> None:
         parts = [self._buffer[self._offset :]]
@@ -148,6 +158,7 @@ def _add_entry(
     kind_flag: bytes,
     stored: int,
     extended: dict[str, bytes],
+    limits: Limits,
 ) -> int:
     """Hand one entry on and pass over its content; the bytes of its content."""
     name, target = _until_nul(header[:100]), _until_nul(header[157:257])
@@ -155,10 +166,9 @@ def _add_entry(
         name = _until_nul(header[345:500]) + b"/" + name
     mode, uid, gid = _number(header[100:108]), _number(header[108:116]), _number(header[116:124])
     mtime = _number(header[136:148])
-    kind = _KINDS.get(kind_flag, "dir" if name.endswith(b"/") and kind_flag == b"\0" else "file")
     real = None
     if kind_flag == b"S":
-        real = _gnu_sparse_size(source, header)
+        real = _gnu_sparse_size(source, header, limits)
     if extended:
         name, target = extended.get("path", name), extended.get("linkpath", target)
         uid, gid = _decimal(extended, "uid", uid), _decimal(extended, "gid", gid)
@@ -166,22 +176,22 @@ def _add_entry(
         name = extended.get("GNU.sparse.name", name)
         for key in ("GNU.sparse.realsize", "GNU.sparse.size"):
             real = _decimal(extended, key, real) if key in extended else real
+    kind = _KINDS.get(kind_flag, "dir" if name.endswith(b"/") and kind_flag == b"\0" else "file")
     if kind != "file":
         # Only regular files carry content, whatever the size field of a link or device says.
         collector.add(
             name, kind, 0, mode & 0o7777, uid, gid, mtime, target if kind in ("symlink", "hardlink") else None
         )
         return 0
-    if stored < 0:
+    size_bytes = stored if real is None else real
+    if stored < 0 or size_bytes < 0:
         raise UnreadableLayer("an entry has a negative size.", hint="The layer is corrupt.")
     crc64 = source.skip_content(stored) if stored else None
-    collector.add(name, kind, stored if real is None else real, mode & 0o7777, uid, gid, mtime, None, crc64)
-    return stored
+    collector.add(name, kind, size_bytes, mode & 0o7777, uid, gid, mtime, None, crc64)
+    return max(stored, size_bytes)
 
 
-def _extension(source: TarSource, size: int, limits: Limits) -> bytes:
-    if not 0 <= size <= limits.header_bytes:
-        raise LimitExceeded(f"a tar header of a layer is larger than {limits.header_bytes:,} bytes.")
+def _extension(source: TarSource, size: int) -> bytes:
     wanted = size + padding(size)
     content = source.read(wanted)
     if len(content) < wanted:
@@ -190,22 +200,29 @@ def _extension(source: TarSource, size: int, limits: Limits) -> bytes:
 
 
 def _pax_records(content: bytes) -> dict[str, bytes]:
-    """`"%d %s=%s\\n"` records; the length counts the whole record."""
+    """`"%d %s=%s\\n"` records; the length counts the whole record, an empty value means the header's own."""
     records: dict[str, bytes] = {}
-    while content:
-        length, _, _ = content.partition(b" ")
-        if not length.isdigit() or not len(length) + 1 < int(length) <= len(content):
+    start = 0
+    while start < len(content):
+        space = content.find(b" ", start, start + _LENGTH_DIGITS)
+        length = content[start : max(space, start)]
+        end = start + int(length) if length.isdigit() else 0
+        if not space + 1 < end <= len(content):
             raise UnreadableLayer("a PAX header is malformed.", hint="The layer is corrupt.")
-        key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
-        records[key.decode("utf-8", "replace")] = value
-        content = content[int(length) :]
+        key, _, value = content[space + 1 : end - 1].partition(b"=")
+        if value:
+            records[key.decode("utf-8", "replace")] = value
+        start = end
     return records
 
 
-def _gnu_sparse_size(source: TarSource, header: bytes) -> int:
+def _gnu_sparse_size(source: TarSource, header: bytes, limits: Limits) -> int:
     """The real size of an old GNU sparse file; reads on past its extension blocks."""
-    real, extended = _number(header[483:495]), header[482]
+    real, extended, extended_bytes = _number(header[483:495]), header[482], 0
     while extended:
+        extended_bytes += BLOCK_BYTES
+        if extended_bytes > limits.header_bytes:
+            raise _too_large(limits)
         block = source.read(BLOCK_BYTES)
         if len(block) < BLOCK_BYTES:
             raise _truncated()
@@ -254,6 +271,12 @@ def _decimal(records: dict[str, bytes], key: str, otherwise: int | None) -> int:
 
 def _until_nul(field: bytes) -> bytes:
     return field.split(b"\0", 1)[0]
+
+
+def _too_large(limits: Limits) -> LimitExceeded:
+    return LimitExceeded(
+        f"the headers of a layer's entry take more than {limits.header_bytes:,} bytes.", hint="Do not use this image."
+    )
 
 
 def _truncated() -> UnreadableLayer:

@@ -7,7 +7,7 @@ location a run belongs, and without that the UI cannot run it again.
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dagster as dg
@@ -15,6 +15,7 @@ from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from imgopt_pipeline.errors import Interrupted
+from imgopt_pipeline.interrupts import interrupts_deferred
 from imgopt_pipeline.orchestration.assets import PARTITION_TAG
 from imgopt_pipeline.orchestration.build import reconstruct_audit_job
 from imgopt_pipeline.orchestration.housekeeping import CleanUp, clean_up
@@ -47,13 +48,14 @@ def _run(instance: dg.DagsterInstance, job_function: Callable[[], dg.JobDefiniti
     reconstructable = dg.reconstructable(job_function)
     job = reconstructable.get_definition()
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), "__repository__")
-    run = instance.create_run_for_job(
-        job_def=job,
-        run_config=_QUIET,
-        tags={**job.run_tags, **tags},
-        remote_job_origin=RemoteJobOrigin(repository, job.name),
-        job_code_origin=reconstructable.get_python_origin(),
-    )
+    with interrupts_deferred():
+        run = instance.create_run_for_job(
+            job_def=job,
+            run_config=_QUIET,
+            tags={**job.run_tags, **tags},
+            remote_job_origin=RemoteJobOrigin(repository, job.name),
+            job_code_origin=reconstructable.get_python_origin(),
+        )
     try:
         execute_run(reconstructable, run, instance, raise_on_error=True)
     except BaseException as error:
@@ -79,5 +81,11 @@ def _instance(settings: Settings) -> Iterator[Any]:
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     folder = prepare_instance(settings)
     os.environ["DAGSTER_HOME"] = str(folder)
-    with dg.DagsterInstance.from_config(str(folder)) as instance:
-        yield instance
+    with ExitStack() as stack:
+        with interrupts_deferred():
+            instance = stack.enter_context(dg.DagsterInstance.from_config(str(folder)))
+        try:
+            yield instance
+        finally:
+            with interrupts_deferred():
+                stack.close()

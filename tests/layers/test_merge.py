@@ -7,6 +7,7 @@ real tars, with `tree_model`, which the same examples check.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from imgopt_pipeline.errors import UnreadableLayer
 from imgopt_pipeline.hosts.archives import ArchiveHost
 from imgopt_pipeline.layers.analysis import analyse_image
 from imgopt_pipeline.layers.merge import DeadFile, DeadSum, MergedTree
@@ -231,8 +233,6 @@ def test_content_of_a_whiteout_is_dead() -> None:
 
 @pytest.mark.parametrize("name", [b".wh..", b".wh...", b"d/.wh...", b"d/e/.wh.."])
 def test_a_whiteout_of_a_directory_itself_or_its_parent_is_refused(name: bytes) -> None:
-    from imgopt_pipeline.errors import UnreadableLayer
-
     with pytest.raises(UnreadableLayer):
         merged_tars([tar_of(entry(b"d/e/a", b"x")), tar_of(entry(name))])
 
@@ -315,9 +315,35 @@ def images(draw: st.DrawFn) -> list[list[Item]]:
     return image
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def side_by_side(many: Sequence[list[list[Item]]]) -> list[list[Item]]:
+    """Several images as one, each in a folder of its own: merging one image costs as much as merging ten."""
+    depth = max(len(image) for image in many)
+    return [
+        [
+            replace(
+                item,
+                path=(top, *item.path),
+                spelling=top + b"/" + item.spelling,
+                target=(top, *item.target) if item.kind == "hardlink" else item.target,
+            )
+            for top, image in ((b"%d" % number, image) for number, image in enumerate(many))
+            for item in (image[position] if position < len(image) else [])
+        ]
+        for position in range(depth)
+    ]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(images(), st.booleans())
 def test_random_layers_merge_as_the_naive_model_says(image: list[list[Item]], with_sums: bool) -> None:
+    found = merged_tars([layer_tar(layer) for layer in image], with_sums=with_sums)
+    _assert_same(found, expected(image, contents_known=with_sums))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(images(), min_size=4, max_size=8), st.booleans())
+def test_random_layers_side_by_side(many: list[list[list[Item]]], with_sums: bool) -> None:
+    image = side_by_side(many)
     found = merged_tars([layer_tar(layer) for layer in image], with_sums=with_sums)
     _assert_same(found, expected(image, contents_known=with_sums))
 
