@@ -39,6 +39,8 @@ def main(chosen: list[str]) -> int:
     figures: list[Figure] = []
     with prepared_ground() as ground:
         started, load = time.monotonic(), os.getloadavg()[0]
+        if load > (os.cpu_count() or 1) / 2:
+            print(f"bench: the machine is busy (load {load:.1f}); the ratios will be off.", file=sys.stderr)
         for name in chosen or _FIGURES:
             print(f"bench: measures {name}.", file=sys.stderr, flush=True)
             figures += _FIGURES[name](ground)

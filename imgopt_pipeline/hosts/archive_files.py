@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 
 import orjson
 
@@ -23,6 +23,16 @@ from imgopt_pipeline.limits import Limits
 from imgopt_pipeline.names import printable
 
 _JSON_STARTS = (b"{", b"[")
+_EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+_EXTENSION_BYTES = 65_536
+# What `tarfile` raises on hostile headers, apart from its own errors.
+_BROKEN_TAR = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError)
 _SHORT_DOCUMENT_BYTES = 4_000_000
 _ALL_DOCUMENTS_BYTES = 64_000_000
 
@@ -76,7 +86,7 @@ class ArchiveFiles:
             raise LimitExceeded(
                 f"{printable(name)} takes {member.size_bytes:,} bytes, more than a manifest may"
                 f" ({self._limits.document_bytes:,}).",
-                subject=str(self.path),
+                subject=shown(self.path),
             )
         content = self._documents.get(name)
         if content is None:
@@ -99,7 +109,9 @@ class ArchiveFiles:
 
     def broken(self, message: str) -> UnreadableArchive:
         """The error that says what is wrong with this archive."""
-        return UnreadableArchive(message, subject=str(self.path), hint="The archive is damaged; save the image again.")
+        return UnreadableArchive(
+            message, subject=shown(self.path), hint="The archive is damaged; save the image again."
+        )
 
     def _resolve(self, name: str) -> tuple[str, _Member]:
         cleaned = _clean(name)
@@ -127,22 +139,29 @@ def open_archive(path: Path, limits: Limits) -> ArchiveFiles:
     Raises UnreadableArchive, LimitExceeded.
     """
     try:
-        return _open_folder(path, limits) if path.is_dir() else _open_tar(path, limits)
-    except (tarfile.TarError, OSError) as error:
+        if path.is_dir():
+            return _open_folder(path, limits)
+        if not path.is_file():  # opening a pipe would wait for its writer
+            raise UnreadableArchive("it is no regular file.", subject=shown(path), hint="Save the image into a file.")
+        return _open_tar(path, limits)
+    except ImgoptError as error:
+        error.subject = error.subject or shown(path)
+        raise
+    except _BROKEN_TAR as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnreadableArchive(
-            f"it cannot be read as an image archive ({printable(str(error))}).",
-            subject=str(path),
+            f"it cannot be read as an image archive ({printable(reason)}).",
+            subject=shown(path),
             hint="It must be the output of `docker save`, or an OCI image layout.",
         ) from error
-    except ImgoptError as error:
-        error.subject = error.subject or str(path)
-        raise
 
 
 def looks_like_archive(path: Path) -> bool:
     """Whether it is worth opening: an OCI layout, a tar, or something compressed."""
     if path.is_dir():
         return (path / "oci-layout").is_file() or (path / "index.json").is_file()
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         head = file.read(512)
     return head[257:262] == b"ustar" or sniff(head) != "plain"
@@ -150,33 +169,44 @@ def looks_like_archive(path: Path) -> bool:
 
 def stream_members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
     """Every regular member of a compressed archive in turn, each to be read before the next."""
-    with path.open("rb") as file, tarfile.open(fileobj=decompressed(file), mode="r|") as tar:
-        for member in tar:
-            content = tar.extractfile(member) if member.isreg() else None
-            if content is not None:
-                yield _clean(member.name), cast(BinaryIO, content)
+    try:
+        with path.open("rb") as file, _tar_stream(file) as tar:
+            for member in tar:
+                content = tar.extractfile(member) if member.isreg() else None
+                if content is not None:
+                    yield _clean(member.name), cast(BinaryIO, content)
+    except _BROKEN_TAR as error:
+        raise UnreadableArchive(
+            f"it cannot be read to its end ({printable(str(error))}).",
+            subject=shown(path),
+            hint="Save the image again.",
+        ) from error
+
+
+def shown(path: Path) -> str:
+    """A path as it may be printed and stored: file names, too, may hold any bytes."""
+    return printable(os.fsencode(path))
 
 
 def _open_tar(path: Path, limits: Limits) -> ArchiveFiles:
     with path.open("rb") as file:
         size_bytes = os.fstat(file.fileno()).st_size
         if size_bytes == 0:
-            raise UnreadableArchive("it is empty.", subject=str(path), hint="Save the image again.")
+            raise UnreadableArchive("it is empty.", subject=shown(path), hint="Save the image again.")
         compressed = sniff(file.read(6)) != "plain"
         file.seek(0)
         if compressed:
             return _index_stream(path, file, limits)
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            members = {}
-            for info in tar:
+        with tarfile.open(fileobj=file, mode="r:", tarinfo=_CarefulMember) as tar:
+            members: dict[str, _Member] = {}
+            for info in _infos(tar, limits):
                 members[_clean(info.name)] = _member(info, info.offset_data)
                 if info.isreg() and info.offset_data + info.size > size_bytes:
                     raise UnreadableArchive(
                         f"it ends in the middle of {printable(info.name)}.",
-                        subject=str(path),
+                        subject=shown(path),
                         hint="The archive is truncated; save the image again.",
                     )
-                _check_count(members, limits)
             return ArchiveFiles(path, members, {}, limits)
 
 
@@ -184,12 +214,17 @@ def _index_stream(path: Path, file: BinaryIO, limits: Limits) -> ArchiveFiles:
     """Names and documents of a compressed archive, in one pass; its layers are streamed when they are read."""
     members: dict[str, _Member] = {}
     documents: dict[str, bytes] = {}
-    held_bytes = 0
-    with tarfile.open(fileobj=decompressed(file), mode="r|") as tar:
-        for info in tar:
+    held_bytes = total_bytes = 0
+    with _tar_stream(file) as tar:
+        for info in _infos(tar, limits):
+            total_bytes += info.size
+            if total_bytes > limits.layer_bytes:
+                raise LimitExceeded(
+                    f"it unpacks to more than {limits.layer_bytes:,} bytes.",
+                    hint="Raise limits.layer_bytes in imgopt.yaml if the archive is trusted.",
+                )
             name = _clean(info.name)
             members[name] = _member(info, None)
-            _check_count(members, limits)
             if info.isreg() and info.size <= _SHORT_DOCUMENT_BYTES:
                 content = cast(BinaryIO, tar.extractfile(info)).read()
                 if content.startswith(_JSON_STARTS) and held_bytes + len(content) <= _ALL_DOCUMENTS_BYTES:
@@ -207,8 +242,48 @@ def _open_folder(path: Path, limits: Limits) -> ArchiveFiles:
             # A link could lead out of the layout.
             if full.is_file() and not full.is_symlink():
                 members[full.relative_to(path).as_posix()] = _Member(full.stat().st_size, 0, None)
-        _check_count(members, limits)
+        _check_count(len(members), limits)
     return ArchiveFiles(path, members, {}, limits)
+
+
+class _CarefulMember(tarfile.TarInfo):
+    """A member whose header cannot make `tarfile` read without end: it takes every size at its word."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _EXTENSIONS and info.size > _EXTENSION_BYTES:
+            raise LimitExceeded(
+                f"a header takes {info.size:,} bytes, more than any name may ({_EXTENSION_BYTES:,}).",
+                hint="It is no image archive.",
+            )
+        _check_size(info)
+        return info
+
+
+def _infos(tar: tarfile.TarFile, limits: Limits) -> Iterator[tarfile.TarInfo]:
+    """Members one by one. Nothing of them is kept, as `tarfile` would: their headers can be large."""
+    count = 0
+    while info := tar.next():
+        tar.members = []
+        tar.pax_headers.clear()
+        count += 1
+        _check_count(count, limits)
+        _check_size(info)
+        yield info
+
+
+def _check_size(info: tarfile.TarInfo) -> None:
+    if info.size < 0:
+        raise UnreadableArchive(f"{printable(info.name)} has a negative size.", hint="Save the image again.")
+    if info.type == tarfile.GNUTYPE_SPARSE or info.sparse is not None:
+        raise UnreadableArchive(
+            f"{printable(info.name)} is stored with holes.", hint="Pack the archive again, without --sparse."
+        )
+
+
+def _tar_stream(file: BinaryIO) -> tarfile.TarFile:
+    return tarfile.open(fileobj=decompressed(file), mode="r|", tarinfo=_CarefulMember)
 
 
 def _member(info: tarfile.TarInfo, offset_bytes: int | None) -> _Member:
@@ -219,8 +294,8 @@ def _member(info: tarfile.TarInfo, offset_bytes: int | None) -> _Member:
     return _Member(info.size, offset_bytes, None)
 
 
-def _check_count(members: dict[str, _Member], limits: Limits) -> None:
-    if len(members) > limits.members:
+def _check_count(count: int, limits: Limits) -> None:
+    if count > limits.members:
         raise LimitExceeded(f"the archive has more than {limits.members:,} members.", hint="It is no image archive.")
 
 

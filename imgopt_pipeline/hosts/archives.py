@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imgopt_pipeline.errors import ImageNotFound, ImgoptError, UnreadableArchive
-from imgopt_pipeline.hosts.archive_files import ArchiveFiles, Blob, looks_like_archive, open_archive
+from imgopt_pipeline.hosts.archive_files import ArchiveFiles, Blob, looks_like_archive, open_archive, shown
 from imgopt_pipeline.hosts.image_config import check_layer_count, familiar, image_from_config, is_digest
 from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, Image, Problem
 from imgopt_pipeline.limits import DEFAULT_LIMITS, Limits
@@ -50,7 +50,7 @@ class ArchiveHost:
         self._problems: list[Problem] = []
 
     def facts(self) -> HostFacts:
-        return HostFacts(kind="archives", version="", store="archives", root_dir=str(self.path), local=True)
+        return HostFacts(kind="archives", version="", store="archives", root_dir=shown(self.path), local=True)
 
     def images(self) -> list[Image]:
         return [archived.image for archived in self._read().values()]
@@ -69,7 +69,7 @@ class ArchiveHost:
         names = ", ".join(image.name for image in images[:5])
         raise ImageNotFound(
             "there is no such image." if reference else f"it holds {len(images)} images: {names}.",
-            subject=f"{reference} in {self.path}" if reference else str(self.path),
+            subject=f"{reference} in {self.path}" if reference else shown(self.path),
             hint="Name one of them with --image." if images else "",
         )
 
@@ -98,7 +98,7 @@ class ArchiveHost:
                 except ImgoptError as error:
                     if path == self.path:
                         raise
-                    self._problems.append(Problem(error.subject or str(path), error.kind, error.message, error.hint))
+                    self._problems.append(Problem(error.subject or shown(path), error.kind, error.message, error.hint))
                     continue
                 for archived in found:
                     self._add(archived)
@@ -106,13 +106,16 @@ class ArchiveHost:
 
     def _archive_paths(self) -> list[Path]:
         if not self.path.exists():
-            raise UnreadableArchive("there is no such file or folder.", subject=str(self.path))
+            raise UnreadableArchive("there is no such file or folder.", subject=shown(self.path))
         if not self.path.is_dir() or looks_like_archive(self.path):
             return [self.path]
         try:
-            return [path for path in sorted(self.path.iterdir()) if _worth_opening(path)]
+            found = sorted(self.path.iterdir())
         except OSError as error:
-            raise UnreadableArchive(f"the folder cannot be read ({error.strerror}).", subject=str(self.path)) from error
+            raise UnreadableArchive(
+                f"the folder cannot be read ({error.strerror}).", subject=shown(self.path)
+            ) from error
+        return [path for path in found if _worth_opening(path)]
 
     def _add(self, archived: ArchivedImage) -> None:
         """Keep an image; one that two archives hold is one image with the names of both."""
@@ -138,12 +141,14 @@ def read_archive(path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str |
             return list(_oci_images(files, limits, platform))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise files.broken(f"a manifest is malformed ({type(error).__name__}: {printable(str(error))}).") from error
+    except OSError as error:
+        raise files.broken(f"a part of it cannot be read ({error.strerror}).") from error
     except ImgoptError as error:
-        error.subject = error.subject or str(path)
+        error.subject = error.subject or shown(path)
         raise
     raise UnreadableArchive(
         "it is a tar but no image archive: neither manifest.json nor index.json is in it.",
-        subject=str(path),
+        subject=shown(path),
         hint="Save an image with `docker save -o FILE IMAGE`.",
     )
 
@@ -163,7 +168,7 @@ def _docker_images(files: ArchiveFiles, limits: Limits) -> Iterator[ArchivedImag
             image_id=image_id,
             references=[familiar(str(tag)) for tag in entry.get("RepoTags") or []],
             digests=[],
-            source=str(files.path),
+            source=shown(files.path),
             limits=limits,
         )
         blobs = tuple(files.blob(str(name)) for name in names)
@@ -201,7 +206,7 @@ def _oci_images(files: ArchiveFiles, limits: Limits, platform: str | None) -> It
             image_id=config_digest,
             references=_references(descriptor.get("annotations") or {}),
             digests=[digest],
-            source=str(files.path),
+            source=shown(files.path),
             limits=limits,
             annotations=annotations,
         )

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import docker
 import orjson
 import requests
-from docker.errors import APIError, DockerException
-from docker.tls import TLSConfig
 
 from imgopt_pipeline.errors import HostUnreachable, SettingsError
+from imgopt_pipeline.hosts.docker_sdk import APIClient, APIError, DockerException, TLSConfig, support_ssh
 
 _TIMEOUT_SECONDS = 60
 _TLS_REASON = re.compile(r"\[SSL(?:: \w+)?\] ([^(]+)")
@@ -75,7 +73,7 @@ def connect(addresses: list[EngineAddress]) -> tuple[Any, EngineAddress]:
     )
 
 
-class _Client(docker.APIClient):  # type: ignore[misc]  # the SDK has no types
+class _Client(APIClient):  # type: ignore[misc]  # the SDK has no types
     """The SDK's client, which trusts the engine's own authority whatever REQUESTS_CA_BUNDLE says."""
 
     def merge_environment_settings(self, *args: Any, **options: Any) -> dict[str, Any]:
@@ -111,6 +109,8 @@ def _document(path: Path) -> Mapping[str, Any]:
 def _client(address: EngineAddress) -> Any:
     if address.socket is not None and not os.access(address.socket, os.F_OK):
         raise FileNotFoundError(2, "no such socket")
+    if address.url.startswith("ssh://"):
+        support_ssh()
     # The ssh program and not paramiko: it knows the user's configuration, agent and known hosts.
     return _Client(
         base_url=address.url,

@@ -19,10 +19,9 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import requests
 import urllib3
-from docker.errors import APIError, DockerException, NotFound
-from docker.types import Mount
 
 from imgopt_pipeline.errors import HostUnreachable, UnreadableLayer
+from imgopt_pipeline.hosts.docker_sdk import APIError, DockerException, Mount, NotFound, decode_json_header
 from imgopt_pipeline.hosts.read_ahead import ReadAhead
 from imgopt_pipeline.names import printable
 
@@ -105,8 +104,6 @@ class HelperFiles:
             raise HostUnreachable("the engine went away.", hint="Start it and try again.") from error
         if answer.status_code != requests.codes.ok:
             return None
-        from docker.utils import decode_json_header
-
         return int(decode_json_header(answer.headers["X-Docker-Container-Path-Stat"])["size"])
 
     def remove(self) -> None:

@@ -13,9 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, cast
 
 from imgopt_pipeline import progress
-from imgopt_pipeline.compression import BROKEN_STREAM, decompressed, sniff
+from imgopt_pipeline.compression import decompressed, sniff
 from imgopt_pipeline.errors import UnreadableArchive, UnreadableLayer
-from imgopt_pipeline.hosts.archive_files import Blob, stream_members
+from imgopt_pipeline.hosts.archive_files import Blob, shown, stream_members
 from imgopt_pipeline.hosts.archives import ArchiveHost
 from imgopt_pipeline.hosts.models import Image, Layer
 from imgopt_pipeline.layers.entries import EntryCollector, LayerEntries
@@ -71,7 +71,7 @@ class ArchiveReader:
                 file.seek(blob.offset_bytes or 0)
                 return scan_stream(cast(BinaryIO, _Range(file, blob.size_bytes)), layer.diff_id, self._limits)
         except OSError as error:
-            raise UnreadableArchive(f"it cannot be read ({error.strerror}).", subject=str(blob.path)) from error
+            raise UnreadableArchive(f"it cannot be read ({error.strerror}).", subject=shown(blob.path)) from error
 
     def _read_plain(
         self, layer: Layer, blob: Blob, descriptor: int, digest: Future[str] | None
@@ -89,14 +89,11 @@ class ArchiveReader:
         wanted: dict[str, list[Layer]] = {}
         for layer in layers:
             wanted.setdefault(blobs[layer.position].member, []).append(layer)
-        try:
-            for member, content in stream_members(blobs[layers[0].position].path):
-                for layer in wanted.pop(member, [])[:1]:
-                    yield timed(layer, lambda layer, stream=content: scan_stream(stream, layer.diff_id, self._limits))
-                if not wanted:
-                    return
-        except BROKEN_STREAM as error:
-            raise UnreadableArchive(f"it cannot be read to its end ({error}).", hint="Save the image again.") from error
+        for member, content in stream_members(blobs[layers[0].position].path):
+            for layer in wanted.pop(member, [])[:1]:
+                yield timed(layer, lambda layer, stream=content: scan_stream(stream, layer.diff_id, self._limits))
+            if not wanted:
+                return
 
 
 def scan_stream(stream: BinaryIO, diff_id: str, limits: Limits) -> tuple[LayerEntries, bool]:

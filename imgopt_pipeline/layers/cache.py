@@ -11,7 +11,7 @@ import os
 import secrets
 import time
 from collections.abc import Set
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +84,9 @@ class LayerCache:
         try:
             return _facts(self._scratch, path, diff_id)
         except (duckdb.Error, KeyError, ValueError):
-            path.unlink(missing_ok=True)
+            self.__exit__()  # an internal error of DuckDB leaves a database of no use
+            with suppress(OSError):
+                path.unlink()
             return None
 
     def put(self, diff_id: str, entries: LayerEntries, *, reader: str, read_seconds: float) -> LayerFacts:
@@ -118,7 +120,8 @@ class LayerCache:
                 hint="Free some space there, or set IMGOPT_HOME to another folder.",
             ) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
         return facts
 
     def prune(self, keep: Set[str]) -> tuple[int, int]:
@@ -126,6 +129,8 @@ class LayerCache:
         names = {diff_id.removeprefix("sha256:") + ".parquet" for diff_id in keep}
         files = freed_bytes = 0
         for path in self.folder.parent.glob("*/*"):
+            if not path.is_file():  # a cache for one use, of an audit that runs now
+                continue
             status = path.stat()
             if path.name.startswith(_TEMPORARY):
                 gone = time.time() - status.st_mtime > _TEMPORARY_AGE_SECONDS

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from imgopt_pipeline.errors import StorageError
 from imgopt_pipeline.layers.scratch import scratch_database
 from imgopt_pipeline.sql import literal
 
@@ -84,11 +85,21 @@ class MergedTree:
 
 
 def merge_layers(files: Sequence[Path], *, biggest: int = 1_000) -> MergedTree:
-    """The merged tree of the layers whose entries stand in `files`, base first."""
-    with scratch_database() as connection:
-        _create_entries(connection, files)
-        connection.execute(resources.files(__package__).joinpath("merge.sql").read_text())
-        return _result(connection, len(files), biggest)
+    """The merged tree of the layers whose entries stand in `files`, base first.
+
+    Raises StorageError where they cannot be read any more, or memory and disk do not suffice.
+    """
+    try:
+        with scratch_database() as connection:
+            _create_entries(connection, files)
+            connection.execute(resources.files(__package__).joinpath("merge.sql").read_text())
+            return _result(connection, len(files), biggest)
+    except (duckdb.Error, UnicodeDecodeError) as error:  # the latter where DuckDB quotes damaged bytes
+        raise StorageError(
+            f"the entries of the layers cannot be put together ({str(error).splitlines()[0]}).",
+            subject=str(files[0].parent) if files else "",
+            hint="Remove that folder: layers are then read again.",
+        ) from error
 
 
 def _create_entries(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:

@@ -5,6 +5,7 @@ Only the connection stands here; the warehouse is another matter.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 import duckdb
 
 _MEMORY_LIMIT = "700MB"
+_THREADS = 4  # each takes a megabyte or two, and on a large machine there would be dozens
 
 
 @contextmanager
@@ -20,6 +22,7 @@ def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory(prefix="imgopt-spill-", ignore_cleanup_errors=True) as folder:
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": _MEMORY_LIMIT,
+            "threads": min(_THREADS, os.cpu_count() or 1),
             "temp_directory": folder,
             "preserve_insertion_order": False,
         }

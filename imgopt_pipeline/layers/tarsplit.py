@@ -92,12 +92,17 @@ def _records(stream: BinaryIO) -> Iterator[tuple[bytes, tuple[int, int | None] |
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    rest = b""
+    parts: list[bytes] = []
+    held_bytes = 0
     while chunk := stream.read(1 << 18):
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        if len(rest) > _MAX_LINE_BYTES:
+        end, *lines = chunk.split(b"\n")
+        parts.append(end)
+        held_bytes += len(end)
+        if held_bytes > _MAX_LINE_BYTES:
             raise UnreadableLayer("its tar-split metadata has an endless line.")
-        yield from filter(None, lines)
-    if rest.strip():
-        yield rest
+        if lines:
+            *whole, rest = lines
+            yield from filter(None, (b"".join(parts), *whole))
+            parts, held_bytes = [rest], len(rest)
+    if line := b"".join(parts).strip():
+        yield line

@@ -2,6 +2,9 @@
 
 An overlay whiteout is a character device 0:0, an opaque directory carries the extended attribute
 `overlay.opaque` = y (Linux kernel, Documentation/filesystems/overlayfs.rst).
+
+What unpacking loses cannot be had again: containerd turns times before 1970 into 1970 and makes the parent
+folders that a tar leaves out (other builders' tars; engines leave none out). Bytes and visibility are exact.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ class Once:
         return None
 
 
+@pytest.mark.parametrize("daemon", ["classic"], indirect=True)
 def test_image_deleted_before_it_is_inspected(daemon: Daemon, tmp_path: Path) -> None:
     doomed = daemon.image_id(DOOMED)
     gate = Once("GET", f"/images/{doomed}/json", act=lambda: delete(daemon, DOOMED))
@@ -83,7 +84,6 @@ def test_image_deleted_before_it_is_inspected_by_name(daemon: Daemon, tmp_path: 
     ("words", "status"),
     [
         (("GET", "/info"), "unreachable"),
-        (("GET", "/history"), "unreachable"),
         (("POST", "/containers/create"), "partial"),
         (("GET", "/archive"), "partial"),
         (("DELETE", "/containers/"), "complete"),
@@ -133,14 +133,11 @@ def test_proxy_without_post_leaves_save_to_remote_hosts(daemon: Daemon, tmp_path
     with tcp_proxy(daemon.socket, read_only) as url:
         env = environment(tmp_path / "home", url)
         run, shown = imgopt(["inspect", KEPT, "--json"], env), imgopt(["inspect", KEPT, "--no-cache"], env)
-        audit = imgopt(["audit"], env)
     assert (run.returncode, run.stderr) == (0, "")
     document = json.loads(run.stdout)
     assert {layer["reader"] for layer in document["layers"]} == {"docker save"}
     assert any("docker save" in warning and "temporary disk space" in warning for warning in document["warnings"])
     assert "temporary disk space" in " ".join(shown.stdout.split())
-    assert audit.returncode == 0
-    assert rows(tmp_path / "home", "SELECT status, problems FROM audits") == [{"status": "complete", "problems": 0}]
 
 
 @pytest.mark.parametrize("daemon", ["containerd"], indirect=True)

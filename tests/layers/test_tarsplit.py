@@ -49,7 +49,7 @@ def segment(data: bytes) -> dict[str, Any]:
     return {"type": 2, "payload": base64.b64encode(data).decode()}
 
 
-@pytest.mark.parametrize("tar", [TAR, END, entry(b"a", b"x"), tar_of(entry(b"a")) + b"trailing" * 100, b""])
+@pytest.mark.parametrize("tar", [TAR, END, entry(b"a", b"x"), tar_of(entry(b"a")) + b"trailing" * 100])
 def test_the_same_entries_as_the_tar(tar: bytes) -> None:
     by_metadata, by_tar = scanned_with_sums(tar), scanned(tar)
     without_sums = [(*row[:8], None, *row[9:]) for row in by_metadata.rows()]
