@@ -24,7 +24,8 @@ def measure(ground: Ground) -> list[Figure]:
             f"< {SECONDS} s, < {PEAK_MEGABYTES / 1000:.1f} GB",
             f"{sample.seconds:.1f} s, {peak / 1000:.2f} GB",
             right and sample.seconds < SECONDS and peak < PEAK_MEGABYTES,
-            f"one run, over an archive alone (an engine would first have to unpack it file by file), of {ground.many_files.stat().st_size / 1e9:.1f} GB in"
-            f" {len(document['layers'])} layers; the dead bytes are {'' if right else 'NOT '}those it was made with.",
+            "one run, over an archive alone (an engine would first have to unpack it file by file) of"
+            f" {ground.many_files.stat().st_size / 1e9:.1f} GB in {len(document['layers'])} layers;"
+            f" the dead bytes are {'' if right else 'NOT '}those it was made with.",
         )
     ]

@@ -167,11 +167,11 @@ def looks_like_archive(path: Path) -> bool:
     return head[257:262] == b"ustar" or sniff(head) != "plain"
 
 
-def stream_members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
+def stream_members(path: Path, limits: Limits) -> Iterator[tuple[str, BinaryIO]]:
     """Every regular member of a compressed archive in turn, each to be read before the next."""
     try:
         with path.open("rb") as file, _tar_stream(file) as tar:
-            for member in tar:
+            for member in _infos(tar, limits):
                 content = tar.extractfile(member) if member.isreg() else None
                 if content is not None:
                     yield _clean(member.name), cast(BinaryIO, content)
@@ -263,10 +263,10 @@ class _CarefulMember(tarfile.TarInfo):
 
 def _infos(tar: tarfile.TarFile, limits: Limits) -> Iterator[tarfile.TarInfo]:
     """Members one by one. Nothing of them is kept, as `tarfile` would: their headers can be large."""
+    kept = cast(Any, tar)
     count = 0
     while info := tar.next():
-        tar.members = []
-        tar.pax_headers.clear()
+        kept.members, kept.pax_headers = [], {}
         count += 1
         _check_count(count, limits)
         _check_size(info)

@@ -89,7 +89,7 @@ class ArchiveReader:
         wanted: dict[str, list[Layer]] = {}
         for layer in layers:
             wanted.setdefault(blobs[layer.position].member, []).append(layer)
-        for member, content in stream_members(blobs[layers[0].position].path):
+        for member, content in stream_members(blobs[layers[0].position].path, self._limits):
             for layer in wanted.pop(member, [])[:1]:
                 yield timed(layer, lambda layer, stream=content: scan_stream(stream, layer.diff_id, self._limits))
             if not wanted:

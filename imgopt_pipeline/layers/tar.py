@@ -10,7 +10,7 @@ an unknown type is a regular file, and a stream may end without its end-of-archi
 
 from __future__ import annotations
 
-import math
+import re
 import zlib
 from functools import lru_cache
 from typing import BinaryIO, Protocol
@@ -22,6 +22,7 @@ from imgopt_pipeline.limits import Limits
 BLOCK_BYTES = 512
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
 _ADLER_MODULUS = 65_521
+_DECIMAL = re.compile(rb"(-?)(\d{1,25})(?:\.(\d*))?")
 _LENGTH_DIGITS = 12
 _KINDS = {
     b"1": "hardlink",
@@ -262,11 +263,13 @@ def _number(field: bytes) -> int:
 def _decimal(records: dict[str, bytes], key: str, otherwise: int | None) -> int:
     if key not in records:
         return otherwise or 0
-    try:
-        text = records[key].decode("ascii")
-        return int(text) if text.lstrip("-").isdigit() else math.floor(float(text))
-    except (ValueError, OverflowError) as error:
-        raise UnreadableLayer(f"the PAX record {key} is no number.", hint="The layer is corrupt.") from error
+    number = _DECIMAL.fullmatch(records[key])
+    if number is None:
+        raise UnreadableLayer(f"the PAX record {key} is no number.", hint="The layer is corrupt.")
+    sign, whole, fraction = number.groups()
+    # Rounded down, as file systems do with times before 1970; through a float, digits would get lost.
+    below = 1 if sign and fraction and fraction.strip(b"0") else 0
+    return -int(whole) - below if sign else int(whole)
 
 
 def _until_nul(field: bytes) -> bytes:
