@@ -22,7 +22,7 @@ from imgopt_pipeline.limits import Limits
 BLOCK_BYTES = 512
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
 _ADLER_MODULUS = 65_521
-_DECIMAL = re.compile(rb"(-?)(\d{1,25})(?:\.(\d*))?")
+_DECIMAL = re.compile(rb"(-?)(\d{1,4000})(?:\.(\d*))?")
 _LENGTH_DIGITS = 12
 _KINDS = {
     b"1": "hardlink",
