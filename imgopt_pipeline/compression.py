@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 import zstandard
 from isal import igzip
+from isal.igzip_lib import IsalError
 
 from imgopt_pipeline.errors import UnreadableLayer
 
@@ -26,7 +27,8 @@ _MAGIC = {
 # A skippable zstd frame (RFC 8878 §3.1.2) may come first: 0x184D2A50 to 0x184D2A5F, little-endian.
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 
-BROKEN_STREAM = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError, igzip.BadGzipFile)
+_ISAL_ERROR = cast(type[Exception], IsalError)  # its stub calls the class an instance
+BROKEN_STREAM = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError, _ISAL_ERROR)
 """What a decompressor raises on broken input."""
 
 

@@ -11,16 +11,32 @@ from collections.abc import Mapping
 
 HIDDEN = "***"
 
-_SECRET_WORDS = "token secret password passwd pwd credential auth api[_-]?key access[_-]?key private[_-]?key"
-_SECRET_NAME = rf"[\w.-]*(?:{'|'.join(_SECRET_WORDS.split())})[\w.-]*"
-_ASSIGNMENT = re.compile(rf"(?i)\b({_SECRET_NAME})(\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s;&|]+)")
-_OPTION = re.compile(rf"(?i)(--?{_SECRET_NAME})(\s+)(\"[^\"]*\"|'[^']*'|[^\s;&|-][^\s;&|]*)")
-_URL_USER = re.compile(r"(?i)([a-z][a-z0-9+.-]*://)[^/\s:@]*(?::[^/\s@]*)?@")
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9+/=._~-]{8,}")
+_SECRET_WORDS = (
+    "token(?!iz) secret password passwd passphrase pwd credential auth(?!or) authoriz signature"
+    " api[_-]?key access[_-]?key private[_-]?key"
+)
+_SECRET_WORD = f"(?:{'|'.join(_SECRET_WORDS.split())})"
+_SECRET = re.compile(_SECRET_WORD, re.IGNORECASE)
+_VALUE = r"\"(?:[^\"\\]|\\.)*\"?|'[^']*'?|[^\s;&|]+"
+# Every repetition before a value has an end: text of megabytes must not take minutes.
+_ASSIGNMENT = re.compile(
+    rf"({_SECRET_WORD}[\w.-]{{0,64}}\\?[\"']?\s{{0,8}}(?:=(?!=)|:)\s{{0,8}})(?:{_VALUE})", re.IGNORECASE
+)
+_OPTION = re.compile(
+    rf"((?<![\w.-])--?[\w.-]{{0,64}}?{_SECRET_WORD}[\w.-]{{0,64}}\s{{1,8}})(?!-)(?:{_VALUE})", re.IGNORECASE
+)
+_USER = re.compile(r"((?<!\S)(?:-u|--user)(?:\s{1,8}|=)[\"']?[^\s:\"']{1,256}:)[^\s\"']+")
+_URL_USER = re.compile(r"(?i)([a-z][a-z0-9+.-]{0,31}://)[^/\s\"']{1,1024}@")
+_HEADER = re.compile(r"(?i)(authorization\s{0,8}[:=]\s{0,8})[^\"'\r\n]+")
+_BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s{1,8})[a-z0-9+/=._~-]{8,}")
+_SHAPES = re.compile(
+    r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{15,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}"
+    r"|npm_\w{30,}|hf_\w{30,}|pypi-[\w-]{30,}|sk-[\w-]{20,}|eyJ[\w-]{10,}\.[\w-]{4,}\.[\w-]{4,})"
+)
 _BUILD_ARGUMENTS = re.compile(r"^((?:RUN )?\|\d+ )(.*?)(?= /\S+ -\w*c |$)", re.DOTALL)
 _ENVIRONMENT = re.compile(r"^((?:/bin/sh -c #\(nop\)\s+)?(?:ENV|ARG)\s+)(.*)$", re.DOTALL)
-_NAME = re.compile(r"(?:^|\s)([A-Za-z_]\w*)=")
-_SECRET = re.compile(rf"(?i){_SECRET_NAME}")
+# No name: what ends in `=`, as the last line of a key in base64 does.
+_NAME = re.compile(r"(?:^|\s)([A-Za-z_]\w*)=(?!=|\s|$)")
 
 
 def redact_history(line: str) -> str:
@@ -33,15 +49,15 @@ def redact_history(line: str) -> str:
 def redact_text(text: str) -> str:
     """Free text without values that look like credentials."""
     text = _URL_USER.sub(rf"\1{HIDDEN}@", text)
-    text = _BEARER.sub(rf"\1 {HIDDEN}", text)
-    text = _OPTION.sub(rf"\1\2{HIDDEN}", text)
-    return _ASSIGNMENT.sub(rf"\1\2{HIDDEN}", text)
+    for pattern in (_HEADER, _BEARER, _USER, _OPTION, _ASSIGNMENT):
+        text = pattern.sub(rf"\1{HIDDEN}", text)
+    return _SHAPES.sub(HIDDEN, text)
 
 
 def redact_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """Labels without the values of those whose name says that they are secret."""
     return {
-        name: HIDDEN if _SECRET.fullmatch(name.rpartition("/")[2]) else redact_text(value)
+        name: HIDDEN if _SECRET.search(name.rpartition("/")[2]) else redact_text(value)
         for name, value in labels.items()
     }
 
