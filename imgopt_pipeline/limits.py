@@ -22,6 +22,7 @@ class Limits:
     document_bytes: int = 16_000_000
     trailing_bytes: int = 256_000_000
     members: int = 100_000
+    images: int = 10_000
     nesting: int = 8
 
 

@@ -51,7 +51,7 @@ def _chosen(settings: Settings, named: list[str] | None) -> list[str]:
         if not folder.is_dir() or not any(folder.iterdir()):
             raise HostUnreachable(
                 str(error),
-                hint=f"Or put image archives (`docker save`) into {folder}, or name hosts in imgopt.yaml.",
+                hint=f"Or put image archives (`docker save`) into {folder}.",
             ) from error
         note = f"{error} Auditing the image archives in {folder} instead."
         errors().print(note, markup=False, highlight=False, soft_wrap=True)

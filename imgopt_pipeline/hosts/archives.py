@@ -10,10 +10,11 @@ import hashlib
 import platform as machine
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from imgopt_pipeline.errors import ImageNotFound, ImgoptError, UnreadableArchive
+from imgopt_pipeline.errors import ImageNotFound, ImgoptError, LimitExceeded, UnreadableArchive
 from imgopt_pipeline.hosts.archive_files import ArchiveFiles, Blob, looks_like_archive, open_archive, shown
 from imgopt_pipeline.hosts.image_config import check_layer_count, familiar, image_from_config, is_digest
 from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, Image, Problem
@@ -136,9 +137,9 @@ def read_archive(path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str |
     files = open_archive(path, limits)
     try:
         if "manifest.json" in files:
-            return list(_docker_images(files, limits))
+            return _bounded(_docker_images(files, limits), limits)
         if "index.json" in files:
-            return list(_oci_images(files, limits, platform))
+            return _bounded(_oci_images(files, limits, platform), limits)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise files.broken(f"a manifest is malformed ({type(error).__name__}: {printable(str(error))}).") from error
     except OSError as error:
@@ -151,6 +152,13 @@ def read_archive(path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str |
         subject=shown(path),
         hint="Save an image with `docker save -o FILE IMAGE`.",
     )
+
+
+def _bounded(images: Iterator[ArchivedImage], limits: Limits) -> list[ArchivedImage]:
+    found = list(islice(images, limits.images + 1))
+    if len(found) > limits.images:
+        raise LimitExceeded(f"it lists more than {limits.images:,} images.", hint="Do not use this archive.")
+    return found
 
 
 def _docker_images(files: ArchiveFiles, limits: Limits) -> Iterator[ArchivedImage]:

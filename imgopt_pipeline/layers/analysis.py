@@ -17,7 +17,7 @@ from imgopt_pipeline.errors import HostUnreachable, ImgoptError
 from imgopt_pipeline.hosts.archives import ArchiveHost
 from imgopt_pipeline.hosts.models import Image, Problem
 from imgopt_pipeline.layers.archive_reader import VERIFY_BYTES
-from imgopt_pipeline.layers.cache import ANALYSER_VERSION, LayerCache, LayerFacts
+from imgopt_pipeline.layers.cache import ANALYSER_VERSION, UNVERIFIED, LayerCache, LayerFacts
 from imgopt_pipeline.layers.merge import MergedTree, merge_layers
 from imgopt_pipeline.layers.readers import readers_for
 from imgopt_pipeline.layers.reading import LayersRead, read_layers
@@ -119,7 +119,7 @@ def _analysis(image: Image, read: LayersRead) -> ImageAnalysis:
 def _unverified_cache(folder: Path) -> Iterator[LayerCache]:
     """A cache that goes with its use, beside the lasting one where that can be written."""
     parent = folder if folder.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix=".unverified-", dir=parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=UNVERIFIED, dir=parent) as scratch:
         yield LayerCache(Path(scratch))
 
 

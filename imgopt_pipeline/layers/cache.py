@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Set
 from contextlib import ExitStack, suppress
@@ -25,6 +26,9 @@ from imgopt_pipeline.sql import literal
 
 ANALYSER_VERSION = "1"
 """Changes when the entries of an unchanged layer would come out differently; older files are read again."""
+
+UNVERIFIED = ".unverified-"
+"""How the folders of caches for one use begin, which stand beside the lasting one."""
 
 _TEMPORARY = ".part-"
 _TEMPORARY_AGE_SECONDS = 86_400
@@ -128,12 +132,15 @@ class LayerCache:
         """Remove all but `keep` (diff IDs), and what a crash left; files and bytes that went."""
         names = {diff_id.removeprefix("sha256:") + ".parquet" for diff_id in keep}
         files = freed_bytes = 0
+        for folder in self.folder.parent.glob(f"{UNVERIFIED}*"):
+            if _is_old(folder):  # a younger one may be that of an audit that runs now
+                shutil.rmtree(folder)
         for path in self.folder.parent.glob("*/*"):
             if not path.is_file():  # a cache for one use, of an audit that runs now
                 continue
             status = path.stat()
             if path.name.startswith(_TEMPORARY):
-                gone = time.time() - status.st_mtime > _TEMPORARY_AGE_SECONDS
+                gone = _is_old(path)
             else:
                 gone = path.parent != self.folder or path.name not in names
             if gone:
@@ -141,6 +148,10 @@ class LayerCache:
                 files += 1
                 freed_bytes += status.st_size
         return files, freed_bytes
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > _TEMPORARY_AGE_SECONDS
 
 
 def _facts(connection: duckdb.DuckDBPyConnection, path: Path, diff_id: str) -> LayerFacts:

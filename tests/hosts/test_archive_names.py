@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from imgopt_pipeline.errors import UnreadableArchive
-from imgopt_pipeline.hosts.archives import ArchiveHost
+from imgopt_pipeline.errors import LimitExceeded, UnreadableArchive
+from imgopt_pipeline.hosts.archives import ArchiveHost, read_archive
+from imgopt_pipeline.limits import Limits
 
 from ..small_archive import layer_tar, write_archive
 
@@ -34,3 +35,13 @@ def test_a_name_that_is_another_digest_is_an_error(tmp_path: Path) -> None:
     _renamed(tmp_path / "docker.tar", tmp_path / "other.tar", f"{'0' * 64}.json")
     with pytest.raises(UnreadableArchive, match="not what its digest says"):
         ArchiveHost("other", tmp_path / "other.tar").image("")
+
+
+def test_an_archive_that_lists_endless_images_is_refused(tmp_path: Path) -> None:
+    write_archive(tmp_path / "one.tar", "service:1", [{"a": b"1"}])
+    with tarfile.open(tmp_path / "one.tar") as tar:
+        members = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    many = json.loads(members["manifest.json"]) * 11
+    (tmp_path / "many.tar").write_bytes(layer_tar(members | {"manifest.json": json.dumps(many).encode()}))
+    with pytest.raises(LimitExceeded, match="more than 10 images"):
+        read_archive(tmp_path / "many.tar", limits=Limits(images=10))

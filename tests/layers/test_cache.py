@@ -176,3 +176,15 @@ def test_prune(tmp_path: Path) -> None:
     assert cache.prune({ONE}) == (0, 0)
     assert in_use.exists()
     assert LayerCache(tmp_path / "nothing").prune(set()) == (0, 0)
+
+
+def test_prune_removes_what_a_killed_audit_left_once_it_is_old(tmp_path: Path) -> None:
+    old, young = tmp_path / ".unverified-old", tmp_path / ".unverified-young"
+    for folder in (old, young):
+        (folder / "1").mkdir(parents=True)
+        (folder / "1" / "x.parquet").write_bytes(b"x")
+    long_ago = time.time() - 100_000
+    os.utime(old, (long_ago, long_ago))
+    LayerCache(tmp_path).prune(set())
+    assert not old.exists()
+    assert (young / "1" / "x.parquet").exists()
