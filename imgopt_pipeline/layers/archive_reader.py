@@ -117,6 +117,8 @@ def check_diff_id(digest: str, diff_id: str) -> None:
 class _FileSource:
     """A tar inside a file, read by position so that contents are never touched."""
 
+    headers_checked = False
+
     def __init__(self, descriptor: int, start: int, size_bytes: int) -> None:
         self._descriptor = descriptor
         self._position = start

@@ -119,6 +119,7 @@ class EntryCollector:
         self._implied: dict[str, None] = {}
         self._bound_to: dict[int, int] = {}
         self._shadowed: list[int] = []
+        self._parent = ""  # of the entry before: entries mostly come folder by folder
         self._replaced_directories = 0
 
     def add(
@@ -176,7 +177,10 @@ class EntryCollector:
         if bound_to is not None:
             self._bound_to[self._count] = bound_to
         attributes = f"{mode}\t{uid}\t{gid}\t{mtime_seconds}" if mode is not None else _NO_MODE
-        self._push(f"{path}\t{kind}\t{size_bytes}\t{attributes}\t{target}\t{_text(crc64)}\t{_text(bound_to)}")
+        self._push(
+            f"{path}\t{kind}\t{size_bytes}\t{attributes}\t{target}"
+            f"\t{_NULL if crc64 is None else crc64}\t{_NULL if bound_to is None else bound_to}"
+        )
 
     def add_marker(self, name: bytes, kind: str, size_bytes: int = 0) -> None:
         """Take a `whiteout` of a path, or the mark that makes a directory `opaque`."""
@@ -216,6 +220,7 @@ class EntryCollector:
     def _drop_below(self, directory: str) -> None:
         """Forget what this layer itself put into a directory whose place something else takes."""
         self._replaced_directories += 1
+        self._parent = ""
         if self._replaced_directories > _REPLACED_DIRECTORIES:
             raise LimitExceeded(
                 f"a layer puts files in the place of more than {_REPLACED_DIRECTORIES} of its own directories.",
@@ -244,10 +249,6 @@ class EntryCollector:
                 hint="Free some space there, or set TMPDIR to another folder.",
             ) from error
         self._lines.clear()
-
-
-def _text(number: int | None) -> str:
-    return _NULL if number is None else str(number)
 
 
 def out_of_range(error: Exception) -> UnreadableLayer:

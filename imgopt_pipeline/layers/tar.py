@@ -37,6 +37,11 @@ _KINDS = {
 class TarSource(Protocol):
     """Where a tar comes from, read strictly forwards."""
 
+    @property
+    def headers_checked(self) -> bool:
+        """Whether the headers' checksums need no second look."""
+        ...
+
     def read(self, size_bytes: int) -> bytes:
         """The next bytes; fewer only where the stream ends."""
         ...
@@ -57,6 +62,7 @@ def scan_tar(source: TarSource, collector: EntryCollector, limits: Limits) -> in
     """
     extended: dict[str, bytes] = {}
     total_bytes = extended_bytes = 0
+    headers_checked = source.headers_checked
     while header := source.read(BLOCK_BYTES):
         if len(header) < BLOCK_BYTES:
             raise _truncated()
@@ -64,7 +70,8 @@ def scan_tar(source: TarSource, collector: EntryCollector, limits: Limits) -> in
             if source.read(BLOCK_BYTES).strip(b"\0"):
                 raise UnreadableLayer("the tar has data after a single zero block.", hint="The layer is corrupt.")
             break
-        _check_sum(header)
+        if not headers_checked:
+            _check_sum(header)
         kind = header[156:157]
         size = _number(header[124:136])
         if kind in b"xXgLK":
@@ -92,6 +99,8 @@ def scan_tar(source: TarSource, collector: EntryCollector, limits: Limits) -> in
 
 class StreamSource:
     """A tar from a stream that can only be read on, such as a decompressor's."""
+
+    headers_checked = False
 
     def __init__(self, stream: BinaryIO, limits: Limits) -> None:
         self._stream = stream
@@ -162,7 +171,8 @@ def _add_entry(
     limits: Limits,
 ) -> int:
     """Hand one entry on and pass over its content; the bytes of its content."""
-    name, target = _until_nul(header[:100]), _until_nul(header[157:257])
+    name = _until_nul(header[:100])
+    target = _until_nul(header[157:257]) if kind_flag in b"12" else b""
     if header[257:263] == b"ustar\0" and header[345]:
         name = _until_nul(header[345:500]) + b"/" + name
     mode, uid, gid = _number(header[100:108]), _number(header[108:116]), _number(header[116:124])

@@ -9,10 +9,9 @@ Source: the tar-split format, `tar/storage` of the tar-split project (`Entry`, `
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -23,75 +22,103 @@ _FILE, _SEGMENT = 1, 2
 _MAX_LINE_BYTES = 64_000_000
 
 
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
+"""What a line that is no tar-split entry raises where it is taken apart."""
+
+
 class TarSplitSource:
     """A `TarSource` over the lines of a tar-split file, already decompressed."""
 
+    headers_checked = True  # by the engine, which made these lines from a tar it had read
+
     def __init__(self, stream: BinaryIO) -> None:
-        self._records = _records(stream)
+        self._entries = _entries(stream)
         self._segment = b""
         self._offset = 0
+        self._padding = 0
         self._tar_bytes = 0
-        self._content: tuple[int, int | None] | None = None
 
     def read(self, size_bytes: int) -> bytes:
         start, end = self._offset, self._offset + size_bytes
         if end <= len(self._segment):
             self._offset = end
             return self._segment[start:end]
-        parts = [self._segment[start:]]
-        missing = size_bytes - len(parts[0])
-        self._segment, self._offset = b"", 0
-        while missing > 0:
-            record = next(self._records, None)
-            if record is None:
-                break
-            segment, content = record
-            if content is not None:
-                if content[0]:
-                    raise UnreadableLayer("its tar-split metadata has content where a header is due.")
-                continue
-            self._tar_bytes += len(segment)
-            parts.append(segment[:missing])
-            self._segment, self._offset = segment, len(parts[-1])
-            missing -= len(parts[-1])
-        return b"".join(parts)
+        try:
+            return self._read_on(size_bytes)
+        except _MALFORMED as error:
+            raise _malformed() from error
 
     def skip_content(self, size_bytes: int) -> int | None:
         if self._offset < len(self._segment):
             raise UnreadableLayer("its tar-split metadata has a header where content is due.")
-        for segment, content in self._records:
-            if content is None:
-                if segment:
-                    break
-            elif content[0]:
-                if content[0] != size_bytes:
-                    break
-                self._tar_bytes += size_bytes
-                self.read(padding(size_bytes))
-                return content[1]
+        try:
+            for entry in self._entries:
+                if entry["type"] == _SEGMENT:
+                    if entry.get("payload"):
+                        break
+                elif entry["type"] == _FILE and (content_bytes := entry.get("size", 0)):
+                    if content_bytes != size_bytes:
+                        break
+                    self._tar_bytes += size_bytes
+                    self._padding = padding(size_bytes)  # the next segment begins with it
+                    checksum = a2b_base64(entry.get("payload") or b"")
+                    return int.from_bytes(checksum, "big") if checksum else None
+        except _MALFORMED as error:
+            raise _malformed() from error
         raise UnreadableLayer("its tar-split metadata does not fit its own headers.")
 
     def finish(self) -> int:
-        for segment, content in self._records:
-            self._tar_bytes += len(segment) if content is None else content[0]
+        try:
+            for entry in self._entries:
+                if entry["type"] == _SEGMENT:
+                    self._tar_bytes += len(a2b_base64(entry.get("payload") or b""))
+                elif entry["type"] == _FILE:
+                    self._tar_bytes += entry.get("size", 0)
+        except _MALFORMED as error:
+            raise _malformed() from error
         return self._tar_bytes
 
-
-def _records(stream: BinaryIO) -> Iterator[tuple[bytes, tuple[int, int | None] | None]]:
-    """A segment's bytes, or a content's size and CRC-64, per line."""
-    try:
-        for line in _lines(stream):
-            entry = orjson.loads(line)
-            payload = a2b_base64(entry.get("payload") or b"")
+    def _read_on(self, size_bytes: int) -> bytes:
+        """Bytes that go past the segment in hand."""
+        parts = [self._segment[self._offset :]]
+        missing = size_bytes - len(parts[0])
+        self._segment, self._offset = b"", 0
+        while missing > 0:
+            entry = next(self._entries, None)
+            if entry is None:
+                break
             if entry["type"] == _SEGMENT:
-                yield payload, None
-            elif entry["type"] == _FILE:
-                yield b"", (entry.get("size", 0), int.from_bytes(payload, "big") if payload else None)
-    except (ValueError, KeyError, TypeError, AttributeError, Base64Error) as error:
-        raise UnreadableLayer("its tar-split metadata is malformed.") from error
+                segment = a2b_base64(entry.get("payload") or b"")
+                self._tar_bytes += len(segment)
+                start = min(self._padding, len(segment))
+                self._padding -= start
+                part = segment[start : start + missing]
+                parts.append(part)
+                missing -= len(part)
+                self._segment, self._offset = segment, start + len(part)
+            elif entry["type"] == _FILE and entry.get("size", 0):
+                raise UnreadableLayer("its tar-split metadata has content where a header is due.")
+        return b"".join(parts)
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
+def _entries(stream: BinaryIO) -> Iterator[Any]:
+    """The lines' JSON values, parsed by the batch. Raises UnreadableLayer."""
+    for lines in _lines(stream):
+        try:
+            values = orjson.loads(b"[%b]" % b",".join(lines))
+        except orjson.JSONDecodeError as error:
+            raise _malformed() from error
+        if len(values) != len(lines):
+            raise _malformed()
+        yield from values
+
+
+def _malformed() -> UnreadableLayer:
+    return UnreadableLayer("its tar-split metadata is malformed.")
+
+
+def _lines(stream: BinaryIO) -> Iterator[list[bytes]]:
+    """Batches of whole lines."""
     parts: list[bytes] = []
     held_bytes = 0
     while chunk := stream.read(1 << 18):
@@ -102,7 +129,7 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
             raise UnreadableLayer("its tar-split metadata has an endless line.")
         if lines:
             *whole, rest = lines
-            yield from filter(None, (b"".join(parts), *whole))
+            yield [line for line in (b"".join(parts), *whole) if line]
             parts, held_bytes = [rest], len(rest)
     if line := b"".join(parts).strip():
-        yield line
+        yield [line]
