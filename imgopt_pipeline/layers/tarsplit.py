@@ -9,11 +9,12 @@ Source: the tar-split format, `tar/storage` of the tar-split project (`Entry`, `
 
 from __future__ import annotations
 
-from binascii import a2b_base64
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 import orjson
+from pybase64 import b64decode
 
 from imgopt_pipeline.errors import UnreadableLayer
 from imgopt_pipeline.layers.tar import padding
@@ -21,6 +22,8 @@ from imgopt_pipeline.layers.tar import padding
 _FILE, _SEGMENT = 1, 2
 _MAX_LINE_BYTES = 64_000_000
 
+
+_decoded = partial(b64decode, validate=True)
 
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 """What a line that is no tar-split entry raises where it is taken apart."""
@@ -61,7 +64,7 @@ class TarSplitSource:
                         break
                     self._tar_bytes += size_bytes
                     self._padding = padding(size_bytes)  # the next segment begins with it
-                    checksum = a2b_base64(entry.get("payload") or b"")
+                    checksum = _decoded(entry.get("payload") or b"")
                     return int.from_bytes(checksum, "big") if checksum else None
         except _MALFORMED as error:
             raise _malformed() from error
@@ -71,7 +74,7 @@ class TarSplitSource:
         try:
             for entry in self._entries:
                 if entry["type"] == _SEGMENT:
-                    self._tar_bytes += len(a2b_base64(entry.get("payload") or b""))
+                    self._tar_bytes += len(_decoded(entry.get("payload") or b""))
                 elif entry["type"] == _FILE:
                     self._tar_bytes += entry.get("size", 0)
         except _MALFORMED as error:
@@ -88,7 +91,7 @@ class TarSplitSource:
             if entry is None:
                 break
             if entry["type"] == _SEGMENT:
-                segment = a2b_base64(entry.get("payload") or b"")
+                segment = _decoded(entry.get("payload") or b"")
                 self._tar_bytes += len(segment)
                 start = min(self._padding, len(segment))
                 self._padding -= start
