@@ -7,9 +7,10 @@ of `engine_files` are the one thing that reading leaves behind, and `close` remo
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,24 +34,11 @@ from imgopt_pipeline.limits import DEFAULT_LIMITS, Limits
 from imgopt_pipeline.names import printable
 
 _THREADS = 4
+_ROTATED_LOGS = 100
 _PATIENCE_SECONDS = 1_800
 _CONTAINERD_DRIVER = "io.containerd.snapshotter.v1"
-_METADATA = frozenset(
-    [
-        "CMD",
-        "ENTRYPOINT",
-        "ENV",
-        "ARG",
-        "LABEL",
-        "EXPOSE",
-        "VOLUME",
-        "USER",
-        "STOPSIGNAL",
-        "HEALTHCHECK",
-        "ONBUILD",
-        "SHELL",
-        "MAINTAINER",
-    ]
+_METADATA = frozenset({"CMD", "ENTRYPOINT", "ENV", "ARG", "LABEL", "EXPOSE", "VOLUME", "USER"}) | frozenset(
+    {"STOPSIGNAL", "HEALTHCHECK", "ONBUILD", "SHELL", "MAINTAINER"}
 )
 
 Item = TypeVar("Item")
@@ -71,6 +59,9 @@ class EngineHost:
         self._usage: dict[str, Any] | None = None
         self._problems: list[Problem] = []
         self._swept = False
+        self._logs: EngineFiles | None = None
+        self._logs_tried = False
+        self._log_lock = threading.Lock()  # containers are read side by side
 
     def facts(self) -> HostFacts:
         if self._facts is None:
@@ -231,15 +222,31 @@ class EngineHost:
             self.client.timeout = usual
 
     def _log_bytes(self, inspected: dict[str, Any]) -> int | None:
-        path = str(inspected.get("LogPath") or "")
-        if not path:
+        """Bytes of a container's log and its rotated parts; None where there is none or it cannot be seen."""
+        folder, _, name = str(inspected.get("LogPath") or "").rpartition("/")
+        all_folders, _, own_folder = folder.rpartition("/")
+        if not all_folders:
             return None
-        folder, _, name = path.rpartition("/")
-        direct = self.direct_files(folder)
-        if direct is not None:
-            rotated = [direct.size_bytes(f"{name}.{number}") or 0 for number in range(1, 10)]
-            return (direct.size_bytes(name) or 0) + sum(rotated)
-        return None
+        files = self.direct_files(folder) or self._log_files(all_folders)
+        prefix = "" if isinstance(files, DirectFiles) else f"{own_folder}/"
+        log_bytes = files.size_bytes(f"{prefix}{name}") if files is not None else None
+        if files is None or log_bytes is None:
+            return None
+        for number in range(1, _ROTATED_LOGS):
+            rotated_bytes = files.size_bytes(f"{prefix}{name}.{number}")
+            if rotated_bytes is None:
+                break
+            log_bytes += rotated_bytes
+        return log_bytes
+
+    def _log_files(self, folder: str) -> EngineFiles | None:
+        """The folder of all containers' logs, through one helper for all of them; None where that is refused."""
+        with self._log_lock:
+            if not self._logs_tried:
+                self._logs_tried = True
+                with suppress(UnreadableLayer):
+                    self._logs = self.files(folder)
+            return self._logs
 
 
 def layer_steps(history: list[dict[str, Any]], layer_count: int) -> list[dict[str, Any]]:

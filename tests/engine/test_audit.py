@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from imgopt_pipeline.hosts.connection import engine_addresses
+from imgopt_pipeline.hosts.engine import EngineHost
+
 from .daemons import Daemon
 from .fleet import (
     MEMORY_BYTES,
@@ -27,6 +30,7 @@ from .fleet import (
     stored_images,
 )
 from .program import environment, imgopt, leftovers, rows
+from .proxy import tcp_proxy
 
 Row = dict[str, Any]
 
@@ -215,6 +219,18 @@ def test_log_bytes_are_those_of_all_log_files(audited: Audited) -> None:
     assert len(files) == 3, "the log was to be rotated"
     (web,) = audited.rows("FROM latest_containers WHERE name = 'web'")
     assert web["log_bytes"] == sum(file.stat().st_size for file in files) > 4_000
+
+
+def test_log_bytes_of_an_engine_whose_disk_is_out_of_sight(audited: Audited) -> None:
+    (web,) = audited.rows("FROM latest_containers WHERE name = 'web'")
+    with tcp_proxy(audited.daemon.socket, lambda method, path: None) as url:
+        host = EngineHost("remote", engine_addresses(url))
+        try:
+            found = {container.name: container.log_bytes for container in host.containers()}
+        finally:
+            host.close()
+    assert found["web"] == web["log_bytes"]
+    assert audited.daemon.docker("ps", "--all", "--quiet", "--filter=label=imgopt.helper") == ""
 
 
 def test_mounts(audited: Audited) -> None:
