@@ -26,7 +26,7 @@ CODE_LOCATION = "imgopt"
 """`location_name` in workspace.yaml."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_INTERRUPTED = {"dagster/failure_reason": "UNEXPECTED_TERMINATION"}
+_INTERRUPTS = (Interrupted, KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
 def run_audit(settings: Settings, host: str) -> str:
@@ -59,14 +59,16 @@ def _run(instance: dg.DagsterInstance, job_function: Callable[[], dg.JobDefiniti
     try:
         execute_run(reconstructable, run, instance, raise_on_error=True)
     except BaseException as error:
-        if isinstance(error, Interrupted | KeyboardInterrupt | dg.DagsterExecutionInterruptedError):
-            raise Interrupted from error
-        raise _cause(error) from error
-    finished = instance.get_run_by_id(run.run_id)
-    if finished is not None and finished.tags.items() >= _INTERRUPTED.items():
-        instance.report_run_canceled(finished, "Interrupted.")
-        raise Interrupted
-    return run.run_id
+        cause = _cause(error)
+        if not isinstance(cause, _INTERRUPTS):
+            raise cause from None
+    with interrupts_deferred():
+        finished = instance.get_run_by_id(run.run_id)
+        if finished is not None and finished.is_success:
+            return run.run_id
+        if finished is not None:
+            instance.report_run_canceled(finished, "Interrupted.")
+    raise Interrupted
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -530,10 +530,11 @@ def program(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def measured(*arguments: str, home: Path) -> tuple[subprocess.CompletedProcess[str], int]:
-    """The same, with the most memory it held."""
+    """The same, with the most memory it held: by VmHWM, since ru_maxrss remembers the process it was forked from."""
     script = (
-        "import atexit, pathlib, resource, sys\n"
-        "peak = lambda: str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "import atexit, pathlib, re, sys\n"
+        "status = pathlib.Path('/proc/self/status')\n"
+        "peak = lambda: re.search(r'VmHWM:\\s+(\\d+)', status.read_text())[1]\n"
         "atexit.register(lambda result=pathlib.Path(sys.argv[1]): result.write_text(peak()))\n"
         f"sys.argv = ['imgopt', *{list(arguments)!r}]\n"
         "from imgopt_pipeline.cli.app import main\n"
