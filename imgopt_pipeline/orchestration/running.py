@@ -58,7 +58,7 @@ def _run(instance: dg.DagsterInstance, job_function: Callable[[], dg.JobDefiniti
         )
     try:
         execute_run(reconstructable, run, instance, raise_on_error=True)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  (raised again, or turned into Interrupted)
         cause = _cause(error)
         if not isinstance(cause, _INTERRUPTS):
             raise cause from None
