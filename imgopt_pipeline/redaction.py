@@ -13,7 +13,7 @@ HIDDEN = "***"
 
 _SECRET_WORDS = (
     "token(?!iz) secret password passwd passphrase pwd credential auth(?!or) authoriz signature"
-    " api[_-]?key access[_-]?key private[_-]?key"
+    " api[_-]?key access[_-]?key private[_-]?key license[_-]?key db_pass"
 )
 _SECRET_WORD = f"(?:{'|'.join(_SECRET_WORDS.split())})"
 _SECRET = re.compile(_SECRET_WORD, re.IGNORECASE)
@@ -23,14 +23,14 @@ _ASSIGNMENT = re.compile(
     rf"({_SECRET_WORD}[\w.-]{{0,64}}\\?[\"']?\s{{0,8}}(?:=(?!=)|:)\s{{0,8}})(?:{_VALUE})", re.IGNORECASE
 )
 _OPTION = re.compile(
-    rf"((?<![\w.-])--?[\w.-]{{0,64}}?{_SECRET_WORD}[\w.-]{{0,64}}\s{{1,8}})(?!-)(?:{_VALUE})", re.IGNORECASE
+    rf"((?<![\w.-])--?[\w.-]{{0,64}}?{_SECRET_WORD}[\w.-]{{0,64}}[\"']?[\s,]{{1,8}})(?!-)(?:{_VALUE})", re.IGNORECASE
 )
 _USER = re.compile(r"((?<!\S)(?:-u|--user)(?:\s{1,8}|=)[\"']?[^\s:\"']{1,256}:)[^\s\"']+")
 _URL_USER = re.compile(r"(?i)([a-z][a-z0-9+.-]{0,31}://)[^/\s\"']{1,1024}@")
 _HEADER = re.compile(r"(?i)(authorization\s{0,8}[:=]\s{0,8})[^\"'\r\n]+")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s{1,8})[a-z0-9+/=._~-]{8,}")
 _SHAPES = re.compile(
-    r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{15,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}"
+    r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{15,}|xox[abprs]-[\w-]{10,}|A[KS]IA[0-9A-Z]{16}|AIza[\w-]{30,}|sk_live_\w{10,}"
     r"|npm_\w{30,}|hf_\w{30,}|pypi-[\w-]{30,}|sk-[\w-]{20,}|eyJ[\w-]{10,}\.[\w-]{4,}\.[\w-]{4,})"
 )
 _BUILD_ARGUMENTS = re.compile(r"^((?:RUN )?\|\d+ )(.*?)(?= /\S+ -\w*c |$)", re.DOTALL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -35,6 +37,7 @@ CONFIG_NAME = "imgopt.yaml"
 ARCHIVES_HOST = "archives"
 """Name under which the configured archive folder is audited."""
 
+_PATTERN = re.compile(r"[?*\[\]#]")
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -134,6 +137,17 @@ class Settings(BaseSettings):
         # The environment wins over the file, whose values come as arguments.
         return env_settings, init_settings
 
+    @field_validator("home", "archives")
+    @classmethod
+    def _plain_folder(cls, folder: Path | None) -> Path | None:
+        # DuckDB and SQLite take these characters for patterns, and neither takes what is not UTF-8.
+        if folder is not None and (_PATTERN.search(str(folder)) or not str(folder).isprintable()):
+            raise ValueError("a folder's name may not hold any of ? * [ ] # or unprintable characters")
+        try:
+            return folder.absolute() if folder is not None else None
+        except FileNotFoundError as error:
+            raise ValueError("the current folder is gone; change to another, or name a full path") from error
+
     @model_validator(mode="after")
     def _host_names(self) -> Settings:
         for name in self.hosts:
@@ -145,13 +159,13 @@ class Settings(BaseSettings):
 
     @property
     def paths(self) -> Paths:
-        """Where imgopt keeps its files, independent of the folder it was started from."""
-        return Paths(self.home.absolute())
+        """Where imgopt keeps its files."""
+        return Paths(self.home)
 
     @property
     def archives_folder(self) -> Path:
         """The folder of image archives that is audited where no engine answers."""
-        return (self.archives or self.home / "archives").absolute()
+        return self.archives or self.home / "archives"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +217,7 @@ def config_path() -> Path | None:
     if named := os.environ.get("IMGOPT_CONFIG"):
         return Path(named)
     home = Path(os.environ.get("IMGOPT_HOME") or default_home())
-    folders = [Path.cwd(), home, *([checkout()] if checkout() else []), user_config_path("imgopt")]
+    folders = [Path(), home, *([checkout()] if checkout() else []), user_config_path("imgopt")]
     return next((folder / CONFIG_NAME for folder in folders if folder and (folder / CONFIG_NAME).is_file()), None)
 
 
@@ -216,7 +230,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"it is no YAML ({' '.join(str(error).split())}).", subject=str(path)) from error
     if not isinstance(values, dict | None):
         raise SettingsError("it must be a mapping of settings.", subject=str(path), hint="See imgopt.example.yaml.")
-    return _expanded(values or {}, path.parent)
+    return _expanded(values or {}, path.absolute().parent)
 
 
 def _expanded(values: dict[str, Any], folder: Path) -> dict[str, Any]:

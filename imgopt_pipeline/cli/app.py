@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated, NoReturn
 
@@ -9,7 +10,7 @@ import typer
 
 from imgopt_pipeline import __version__
 from imgopt_pipeline.cli import audits, images, inspection, upkeep
-from imgopt_pipeline.cli.output import errors
+from imgopt_pipeline.cli.output import errors, make_output_safe
 from imgopt_pipeline.errors import ImgoptError, Interrupted
 from imgopt_pipeline.interrupts import raise_interrupts
 
@@ -39,6 +40,7 @@ def options(
 def main() -> NoReturn:
     """Run the program. Exit codes: 0 fine, 1 a gate failed, 2 usage, 3 a host or its data could not be read."""
     raise_interrupts()
+    make_output_safe()
     try:
         app(prog_name="imgopt")
     except ImgoptError as error:
@@ -47,7 +49,12 @@ def main() -> NoReturn:
     except Interrupted:
         errors().print("imgopt: interrupted; nothing is left behind.", markup=False)
         sys.exit(130)
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        if error.errno == errno.ENOSPC:
+            errors().print(f"imgopt: the output cannot be written ({error.strerror}).", markup=False)
+            sys.exit(3)
         # The reader of our output went away (`| head`); there is nobody to tell.
         sys.stderr.close()
         sys.exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,16 @@ import orjson
 from rich.console import Console, RenderableType
 
 from imgopt_pipeline.progress import reporting
+
+
+def make_output_safe() -> None:
+    """Print what a terminal's encoding lacks as escapes, and into nothing where output is closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for the rest of the process)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def errors() -> Console:

@@ -166,21 +166,24 @@ def _docker_images(files: ArchiveFiles, limits: Limits) -> Iterator[ArchivedImag
     manifest = files.document("manifest.json")
     if not isinstance(manifest, list):
         raise files.broken("manifest.json is no list of images.")
+    described: dict[str, Image] = {}  # hostile manifests name one large configuration thousands of times
     for entry in manifest:
         config_name = str(entry["Config"])
         image_id = _config_digest(files, config_name)
         names = list(entry.get("Layers") or [])
         check_layer_count(len(names), limits)
-        image = image_from_config(
-            files.document(config_name, digest=image_id),
-            image_id=image_id,
-            references=[familiar(str(tag)) for tag in entry.get("RepoTags") or []],
-            digests=[],
-            source=shown(files.path),
-            limits=limits,
-        )
+        if image_id not in described:
+            described[image_id] = image_from_config(
+                files.document(config_name, digest=image_id),
+                image_id=image_id,
+                references=[],
+                digests=[],
+                source=shown(files.path),
+                limits=limits,
+            )
+        references = tuple(printable(familiar(str(tag))) for tag in entry.get("RepoTags") or [])
         blobs = tuple(files.blob(str(name)) for name in names)
-        yield _archived(files, image, blobs)
+        yield _archived(files, replace(described[image_id], references=references), blobs)
 
 
 def _config_digest(files: ArchiveFiles, name: str) -> str:
@@ -288,4 +291,7 @@ def _references(annotations: Mapping[str, Any]) -> list[str]:
 def _worth_opening(path: Path) -> bool:
     if path.name.startswith("."):
         return False
-    return path.name.endswith(ARCHIVE_SUFFIXES) or looks_like_archive(path)
+    try:
+        return path.name.endswith(ARCHIVE_SUFFIXES) or looks_like_archive(path)
+    except OSError:
+        return True  # opening it says why it cannot be read

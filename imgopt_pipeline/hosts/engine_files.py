@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import secrets
 import tarfile
 import time
@@ -33,6 +34,7 @@ SWEEP_AGE_SECONDS = 10_800
 
 _REMOVE_TRIES = 20
 _TARGET = "/imgopt"
+_EPOCH_SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 
 LOST_CONNECTION = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError)
 """What the transport raises when the engine goes away."""
@@ -258,7 +260,7 @@ def sweep_helpers(client: Any, *, age_seconds: int = SWEEP_AGE_SECONDS) -> int:
         containers = client.containers(all=True, filters={"label": HELPER_LABEL})
     for container in containers:
         stamp = str(container.get("Labels", {}).get(HELPER_LABEL, ""))
-        born = int(stamp) if stamp.isdigit() else int(container.get("Created") or 0)
+        born = int(stamp) if _EPOCH_SECONDS.fullmatch(stamp) else int(container.get("Created") or 0)
         if time.time() - born > age_seconds and container.get("State") == "created":
             with contextlib.suppress(DockerException, *LOST_CONNECTION):
                 client.remove_container(container["Id"], v=True, force=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from imgopt_pipeline.errors import LimitExceeded, UnreadableArchive
 from imgopt_pipeline.hosts.models import Image, with_chain_ids
 from imgopt_pipeline.limits import Limits
 from imgopt_pipeline.names import printable
-from imgopt_pipeline.redaction import redact_history, redact_labels
+from imgopt_pipeline.redaction import redact_history, redact_labels, redact_text
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _BASE_NAME = "org.opencontainers.image.base.name"
@@ -59,7 +59,7 @@ def image_from_config(
             variant=printable(str(document.get("variant") or "")),
             created_at=parse_time(document.get("created")),
             labels=printable_labels(labels),
-            base_reference=printable(base) if base else None,
+            base_reference=printable(redact_text(str(base))) if base else None,
             user=printable(str(config.get("User") or "")),
             has_healthcheck=has_healthcheck(config.get("Healthcheck")),
             env_names=env_names(config.get("Env")),
@@ -111,14 +111,16 @@ def printable_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def parse_time(text: object) -> datetime | None:
-    """An RFC 3339 time; None where it is missing, malformed or Go's zero time."""
+    """An RFC 3339 time in UTC; None where it is missing, malformed, out of range or Go's zero time."""
     if not isinstance(text, str):
         return None
     try:
         moment = datetime.fromisoformat(_FRACTION.sub(r"\1", text))
-    except ValueError:
+        if moment.tzinfo is None or moment.year == 1:
+            return None
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.year > 1 and moment.tzinfo is not None else None
 
 
 def familiar(reference: str) -> str:

@@ -133,6 +133,8 @@ class _FileSource:
         if inside + size_bytes > len(self._buffer):
             wanted = min(max(size_bytes, _BUFFER_BYTES), self._end - self._position)
             self._buffer = os.pread(self._descriptor, wanted, self._position)
+            if len(self._buffer) < wanted:
+                raise UnreadableLayer("the archive was cut off while it was read.", hint="Save the image again.")
             self._buffer_start, inside = self._position, 0
         data = self._buffer[inside : inside + size_bytes]
         self._position += len(data)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from imgopt_pipeline.errors import StorageError
+from imgopt_pipeline.errors import LimitExceeded, StorageError
 from imgopt_pipeline.hosts.image_config import is_digest
 from imgopt_pipeline.layers.entries import LayerEntries, out_of_range
 from imgopt_pipeline.layers.scratch import scratch_database
@@ -116,6 +116,8 @@ class LayerCache:
             os.replace(temporary, path)
         except duckdb.ConversionException as error:
             raise out_of_range(error) from error
+        except duckdb.OutOfMemoryException as error:
+            raise LimitExceeded("a layer needs more memory than it may have.", hint="Do not use this image.") from error
         except (OSError, duckdb.IOException) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
             raise StorageError(

@@ -57,6 +57,7 @@ _NAME_BYTES = 4_096  # PATH_MAX of Linux: no engine could unpack a longer one
 _LINE_BYTES = 131_072  # two names of that length, every byte written as an escape
 _NO_ATTRIBUTES = f"\t{_NULL}" * 7
 _NO_MODE = "\t".join([_NULL] * 4)
+_IMPLIED_BYTES = 100_000_000  # of paths: a path of a few kilobytes can imply a thousand folders
 _REPLACED_DIRECTORIES = 100  # each costs a look at all names; builders make none
 
 
@@ -121,6 +122,7 @@ class EntryCollector:
         self._shadowed: list[int] = []
         self._parent = ""  # of the entry before: entries mostly come folder by folder
         self._replaced_directories = 0
+        self._implied_bytes = 0
 
     def add(
         self,
@@ -215,7 +217,10 @@ class EntryCollector:
         parent = path.rpartition("/")[0]
         while parent and parent not in self._visible and parent not in self._implied:
             self._implied[parent] = None
+            self._implied_bytes += len(parent)
             parent = parent.rpartition("/")[0]
+        if self._implied_bytes > _IMPLIED_BYTES:
+            raise LimitExceeded("a layer's paths imply too many folders.", hint="Do not use this image.")
 
     def _drop_below(self, directory: str) -> None:
         """Forget what this layer itself put into a directory whose place something else takes."""

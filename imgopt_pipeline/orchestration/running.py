@@ -8,13 +8,17 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from alembic.util import CommandError
 from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from filelock import FileLock, Timeout
+from sqlalchemy.exc import SQLAlchemyError
 
-from imgopt_pipeline.errors import Interrupted
+from imgopt_pipeline.errors import ImgoptError, Interrupted, StorageError
 from imgopt_pipeline.interrupts import interrupts_deferred
 from imgopt_pipeline.orchestration.assets import PARTITION_TAG
 from imgopt_pipeline.orchestration.build import reconstruct_audit_job
@@ -26,6 +30,7 @@ CODE_LOCATION = "imgopt"
 """`location_name` in workspace.yaml."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_LOCK_SECONDS = 120
 _INTERRUPTS = (Interrupted, KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
@@ -72,10 +77,30 @@ def _run(instance: dg.DagsterInstance, job_function: Callable[[], dg.JobDefiniti
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The error of the domain behind Dagster's."""
-    while error.__cause__ is not None:
+    """The error of the domain behind Dagster's, but not what is behind that."""
+    while error.__cause__ is not None and not isinstance(error, ImgoptError):
         error = error.__cause__
     return error
+
+
+def _make_files(instance: dg.DagsterInstance) -> None:
+    """Have each of the instance's databases made, which happens when it is first asked something."""
+    instance.get_runs_count()
+    instance.get_asset_keys(limit=1)
+    instance.all_instigator_state()
+
+
+@contextmanager
+def _storage_errors(folder: Path) -> Iterator[None]:
+    """Tell faults of Dagster's own databases as ours."""
+    try:
+        yield
+    except (SQLAlchemyError, CommandError, Timeout) as error:
+        raise StorageError(
+            f"Dagster's databases cannot be used ({str(error).splitlines()[0]}).",
+            subject=str(folder),
+            hint="Is the disk full? If they are damaged, move the folder away; audits lie elsewhere.",
+        ) from error
 
 
 @contextmanager
@@ -83,9 +108,11 @@ def _instance(settings: Settings) -> Iterator[Any]:
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     folder = prepare_instance(settings)
     os.environ["DAGSTER_HOME"] = str(folder)
-    with ExitStack() as stack:
-        with interrupts_deferred():
+    with _storage_errors(folder), ExitStack() as stack:
+        # One after the other: two that make the files of a fresh instance at once spoil them for good.
+        with interrupts_deferred(), FileLock(folder / "instance.lock", timeout=_LOCK_SECONDS):
             instance = stack.enter_context(dg.DagsterInstance.from_config(str(folder)))
+            _make_files(instance)
         try:
             yield instance
         finally:

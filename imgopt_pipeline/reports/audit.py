@@ -19,6 +19,7 @@ from imgopt_pipeline.units import count, format_bytes, format_percent, format_se
 from imgopt_pipeline.warehouse.store import fetch_rows
 
 _BIGGEST = 10
+_NAME_CHARACTERS = 60
 _PROBLEMS_SHOWN = 20
 Rows = list[dict[str, Any]]
 
@@ -90,7 +91,7 @@ def report_view(report: AuditReport, *, limit_bytes: int, database: Path) -> lis
 def images_table(images: Rows, *, limit_bytes: int) -> Table:
     """Images with sizes, sharing, waste and use, biggest first."""
     table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("image", overflow="ellipsis", no_wrap=True, ratio=1, min_width=16)
+    table.add_column("image", overflow="ellipsis", no_wrap=True, min_width=16, max_width=_NAME_CHARACTERS)
     for heading in ("size", "unique", "shared", "layers", "live", "dead", "eff."):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("in use", no_wrap=True)

@@ -130,6 +130,8 @@ def test_only_helpers_that_are_old_and_never_ran_are_removed(
     kept = [
         engine.docker(*create, f"--label={HELPER_LABEL}={fresh}", IMAGE, "x"),
         engine.docker(*create, f"--label={HELPER_LABEL}=no time", IMAGE, "x"),
+        engine.docker(*create, f"--label={HELPER_LABEL}=¹²", IMAGE, "x"),
+        engine.docker(*create, f"--label={HELPER_LABEL}={'9' * 5000}", IMAGE, "x"),
         engine.docker(
             "run", "--detach", "--network=none", f"--label={HELPER_LABEL}={old}", "busybox:test", "sleep", "60"
         ),
