@@ -16,7 +16,7 @@ from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.opening import AnyHost, open_host
 from imgopt_pipeline.layers.readers import readers_for
 from imgopt_pipeline.settings import ARCHIVES_HOST, Settings
-from imgopt_pipeline.units import format_bytes
+from imgopt_pipeline.units import count, format_bytes
 from imgopt_pipeline.warehouse.schema import schema_drift
 from imgopt_pipeline.warehouse.store import snapshot
 
@@ -83,6 +83,8 @@ def _host(settings: Settings, name: str) -> Iterator[Finding]:
             yield Finding(f"host {name}", True, f"{facts.kind} {facts.version}, {facts.store} store, {facts.root_dir}.")
             if isinstance(host, EngineHost):
                 yield from _readers(host, name)
+            else:
+                yield Finding(f"host {name}, archives", True, f"{count(len(host.images()), 'image')}.")
     except ImgoptError as error:
         yield Finding(f"host {name}", False, str(error))
 
@@ -118,7 +120,7 @@ def _archives(settings: Settings) -> Iterator[Finding]:
         yield Finding(ARCHIVES_HOST, True, f"no folder {folder}.", needed=False)
         return
     host = ArchiveHost(ARCHIVES_HOST, folder, limits=settings.limits.to_limits())
-    count = len(host.images())
+    found = len(host.images())
     bad = host.problems()
-    message = f"{count} images in {folder}" + (f", {len(bad)} files cannot be read." if bad else ".")
+    message = f"{count(found, 'image')} in {folder}" + (f", {len(bad)} files cannot be read." if bad else ".")
     yield Finding(ARCHIVES_HOST, not bad, message, needed=False)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any
 
+import duckdb
 import typer
 
-from imgopt_pipeline.cli.output import print_json, show
-from imgopt_pipeline.errors import ImageNotFound
-from imgopt_pipeline.reports.audit import audit_reports, images_table, query, report_view
+from imgopt_pipeline.cli.output import narrow, print_json, show
+from imgopt_pipeline.errors import ImageNotFound, SettingsError
+from imgopt_pipeline.reports.audit import audit_reports, images_table, query, report_view, where_to_look
 from imgopt_pipeline.reports.stored_image import stored_image_view
 from imgopt_pipeline.settings import Settings, load_settings
 from imgopt_pipeline.warehouse.store import snapshot
@@ -35,15 +36,15 @@ def images(host: HostName = None, json: Json = False) -> None:
     """List all images of the newest audits, biggest first."""
     settings = load_settings()
     with snapshot(settings.paths.database) as connection:
+        _check_host(connection, host)
         rows = query(connection, "select_images", host=host)
     if json:
         print_json(rows)
         return
+    limit_bytes = settings.gates.image_bytes
     for name in dict.fromkeys(row["host"] for row in rows):
-        show(
-            f"Host {name}",
-            images_table([row for row in rows if row["host"] == name], limit_bytes=settings.gates.image_bytes),
-        )
+        of_host = [row for row in rows if row["host"] == name]
+        show(f"Host {name}", images_table(of_host, limit_bytes=limit_bytes, narrow=narrow()))
 
 
 def image(
@@ -67,6 +68,8 @@ def image(
 def print_reports(settings: Settings, hosts: list[str] | None, *, json: bool = False) -> None:
     """The reports of some hosts, or of all."""
     with snapshot(settings.paths.database) as connection:
+        for host in hosts or []:
+            _check_host(connection, host)
         found = [item for host in (hosts or _EVERY_HOST) for item in audit_reports(connection, host)]
     if not found:
         raise ImageNotFound(
@@ -88,7 +91,19 @@ def print_reports(settings: Settings, hosts: list[str] | None, *, json: bool = F
         )
         return
     for item in found:
-        show(*report_view(item, limit_bytes=settings.gates.image_bytes, database=settings.paths.database))
+        show(*report_view(item, limit_bytes=settings.gates.image_bytes, narrow=narrow()))
+    show(where_to_look(settings.paths.database))
+
+
+def _check_host(connection: duckdb.DuckDBPyConnection, host: str | None) -> None:
+    """Raise SettingsError for a host that was never audited, with the nearest that was."""
+    known = [row["host"] for row in query(connection, "select_audits", host=None)]
+    if host is not None and host not in known:
+        near = difflib.get_close_matches(host, known, n=1)
+        raise SettingsError(
+            f"there is no audit of a host {host!r}" + (f"; did you mean {near[0]!r}?" if near else "."),
+            hint=f"Audited: {', '.join(known)}." if known else "Run `imgopt audit`.",
+        )
 
 
 def _find(rows: list[dict[str, Any]], reference: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from rich.console import Console, RenderableType
 
 from imgopt_pipeline.progress import reporting
 
+_WIDE_COLUMNS = 100
+
 
 def make_output_safe() -> None:
     """Print what a terminal's encoding lacks as escapes, and into nothing where output is closed."""
@@ -34,6 +36,11 @@ def show(*parts: RenderableType) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     for part in parts:
         console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
+
+
+def narrow() -> bool:
+    """Whether a table with every column has no room on this terminal."""
+    return sys.stdout.isatty() and Console().width < _WIDE_COLUMNS
 
 
 def print_json(value: Any) -> None:

@@ -34,9 +34,9 @@ def run_shell(connection: duckdb.DuckDBPyConnection) -> None:
         pending = ""
 
 
-def show_result(cursor: duckdb.DuckDBPyConnection) -> None:
-    """A result as a table, up to a screenful of rows."""
-    if cursor.description is None:
+def show_result(cursor: duckdb.DuckDBPyConnection | None) -> None:
+    """A result as a table, up to a screenful of rows; nothing for an empty statement."""
+    if cursor is None or cursor.description is None:
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in cursor.description:

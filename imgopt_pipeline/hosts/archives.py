@@ -31,6 +31,12 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686"
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".oci")
 
 
+def _which(reference: str, count: int, names: str) -> str:
+    if not count:
+        return "it holds no image."
+    return f"there is no such image; it holds {names}." if reference else f"it holds {count} images: {names}."
+
+
 @dataclass(frozen=True, slots=True)
 class ArchivedImage:
     """An image and the blobs of its layers, base first."""
@@ -69,7 +75,7 @@ class ArchiveHost:
             return by_id[0]
         names = ", ".join(image.name for image in images[:5])
         raise ImageNotFound(
-            "there is no such image." if reference else f"it holds {len(images)} images: {names}.",
+            _which(reference, len(images), names),
             subject=f"{reference} in {self.path}" if reference else shown(self.path),
             hint="Name one of them with --image." if images else "",
         )
@@ -137,9 +143,9 @@ def read_archive(path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str |
     files = open_archive(path, limits)
     try:
         if "manifest.json" in files:
-            return _bounded(_docker_images(files, limits), limits)
+            return _for_platform(files, _bounded(_docker_images(files, limits), limits), platform)
         if "index.json" in files:
-            return _bounded(_oci_images(files, limits, platform), limits)
+            return _for_platform(files, _bounded(_oci_images(files, limits, platform), limits), platform)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise files.broken(f"a manifest is malformed ({type(error).__name__}: {printable(str(error))}).") from error
     except OSError as error:
@@ -152,6 +158,22 @@ def read_archive(path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str |
         subject=shown(path),
         hint="Save an image with `docker save -o FILE IMAGE`.",
     )
+
+
+def _for_platform(files: ArchiveFiles, found: list[ArchivedImage], platform: str | None) -> list[ArchivedImage]:
+    """The images of the platform asked for. Raises UnreadableArchive where all are for others."""
+    if platform is None or not found:
+        return found
+    kept = [item for item in found if platform_of(item.image).startswith(platform)]
+    if not kept:
+        others = ", ".join(sorted({platform_of(item.image) for item in found}))
+        raise UnreadableArchive(f"it holds no image for {platform}, only for {others}.", subject=shown(files.path))
+    return kept
+
+
+def platform_of(image: Image) -> str:
+    """`linux/arm64/v8`, as `--platform` takes it."""
+    return "/".join(part for part in (image.os, image.architecture, image.variant) if part)
 
 
 def _bounded(images: Iterator[ArchivedImage], limits: Limits) -> list[ArchivedImage]:

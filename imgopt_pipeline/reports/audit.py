@@ -20,6 +20,8 @@ from imgopt_pipeline.warehouse.store import fetch_rows
 
 _BIGGEST = 10
 _NAME_CHARACTERS = 60
+_COLUMNS = ("size", "unique", "shared", "layers", "live", "dead", "eff.")
+_WIDE_ONLY = ("shared", "layers", "live")
 _PROBLEMS_SHOWN = 20
 Rows = list[dict[str, Any]]
 
@@ -69,45 +71,47 @@ def audit_reports(connection: duckdb.DuckDBPyConnection, host: str | None = None
     ]
 
 
-def report_view(report: AuditReport, *, limit_bytes: int, database: Path) -> list[RenderableType]:
+def report_view(report: AuditReport, *, limit_bytes: int, narrow: bool = False) -> list[RenderableType]:
     """A host's report for a person."""
     parts: list[RenderableType] = [Text(), _heading(report), Text()]
     if report.images:
-        parts += [_image_table(report, limit_bytes), Text(), *_remarks(report, limit_bytes), Text()]
+        parts += [_image_table(report, limit_bytes, narrow), Text(), *_remarks(report, limit_bytes), Text()]
     if report.usage:
         parts += [_usage_table(report.usage), Text()]
     if report.problems:
         parts += [*_problem_lines(report.problems), Text()]
-    parts.append(
-        Text(
-            f"Everything else is in {database} (`imgopt sql`, `imgopt images`, `imgopt image NAME`).\n"
-            "The Dagster UI: `imgopt ui` (in a checkout `make ui`).",
-            style="dim",
-        )
-    )
     return parts
 
 
-def images_table(images: Rows, *, limit_bytes: int) -> Table:
-    """Images with sizes, sharing, waste and use, biggest first."""
+def where_to_look(database: Path) -> Text:
+    """The end of all reports: where the rest is."""
+    return Text(
+        f"Everything else is in {database} (`imgopt sql`, `imgopt images`, `imgopt image NAME`).\n"
+        "The Dagster UI: `imgopt ui` (in a checkout `make ui`).",
+        style="dim",
+    )
+
+
+def images_table(images: Rows, *, limit_bytes: int, narrow: bool = False) -> Table:
+    """Images with sizes, sharing, waste and use, biggest first; `narrow` leaves out what can be done without."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("image", overflow="ellipsis", no_wrap=True, min_width=16, max_width=_NAME_CHARACTERS)
-    for heading in ("size", "unique", "shared", "layers", "live", "dead", "eff."):
+    headings = [heading for heading in _COLUMNS if not (narrow and heading in _WIDE_ONLY)]
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("in use", no_wrap=True)
     for row in images:
         over = (row["size_bytes"] or 0) > limit_bytes
-        table.add_row(
-            _display_name(row),
-            Text(format_bytes(row["size_bytes"]), style="bold red" if over else ""),
-            format_bytes(row["unique_bytes"]),
-            format_bytes(row["shared_bytes"]),
-            str(row["layer_count"]),
-            format_bytes(row["live_bytes"]),
-            format_bytes(row["dead_bytes"]),
-            format_percent(row["efficiency"]),
-            usage_of(row),
-        )
+        cells = {
+            "size": Text(format_bytes(row["size_bytes"]), style="bold red" if over else ""),
+            "unique": Text(format_bytes(row["unique_bytes"])),
+            "shared": Text(format_bytes(row["shared_bytes"])),
+            "layers": Text(str(row["layer_count"])),
+            "live": Text(format_bytes(row["live_bytes"])),
+            "dead": Text(format_bytes(row["dead_bytes"])),
+            "eff.": Text(format_percent(row["efficiency"])),
+        }
+        table.add_row(_display_name(row), *(cells[heading] for heading in headings), usage_of(row))
     return table
 
 
@@ -140,10 +144,10 @@ def _heading(report: AuditReport) -> Text:
     return text.append("  incomplete, see below", style="bold yellow") if audit["status"] == "partial" else text
 
 
-def _image_table(report: AuditReport, limit_bytes: int) -> Table:
+def _image_table(report: AuditReport, limit_bytes: int, narrow: bool) -> Table:
     over = [row for row in report.images if (row["size_bytes"] or 0) > limit_bytes]
     shown = report.images[: max(_BIGGEST, len(over))]
-    table = images_table(shown, limit_bytes=limit_bytes)
+    table = images_table(shown, limit_bytes=limit_bytes, narrow=narrow)
     rest = len(report.images) - len(shown)
     table.title = f"The {len(shown)} biggest images" if rest else "Images"
     table.title_justify = "left"
@@ -161,7 +165,7 @@ def _remarks(report: AuditReport, limit_bytes: int) -> list[Text]:
         f"; removing all unused ones frees {format_bytes(_reclaimable_images(report))}.",
         f"{format_bytes(report.dead_bytes)} of what the layers store are dead: hidden by later layers.",
     ]
-    if report.change_bytes is not None:
+    if report.change_bytes:
         sign = "+" if report.change_bytes >= 0 else "−"
         lines.append(f"Images changed by {sign}{format_bytes(abs(report.change_bytes))} since the audit before.")
     return [Text(f"• {line}") for line in lines]

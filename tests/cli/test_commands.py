@@ -191,6 +191,28 @@ def test_sql_mistakes_are_told(imgopt: Run, home: Path) -> None:
     assert "read-only" in imgopt("sql", "DROP TABLE audits", code=2).stderr
 
 
+def test_an_empty_statement_and_an_unknown_host(imgopt: Run, home: Path) -> None:
+    write_archive(home / "archives" / "one.tar", "demo/one:1", LAYERS)
+    imgopt("audit")
+    imgopt("sql", "")
+    imgopt("sql", "--", "-- only a comment")
+    for command in ("images", "report"):
+        assert "did you mean 'archives'" in imgopt(command, "--host", "archive", code=2).stderr
+
+
+def test_a_platform_that_an_archive_lacks(imgopt: Run, tmp_path: Path) -> None:
+    write_archive(tmp_path / "one.tar", "demo/one:1", LAYERS)
+    imgopt("inspect", "one.tar", "--platform", "linux/amd64")
+    assert "only for linux/amd64" in imgopt("inspect", "one.tar", "--platform", "linux/arm64", code=3).stderr
+
+
+def test_the_end_of_the_report_stands_once(imgopt: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_archive(tmp_path / name / "one.tar", f"demo/{name}:1", LAYERS)
+    (tmp_path / "imgopt.yaml").write_text("hosts: {a: {archives: a}, b: {archives: b}}\n")
+    assert imgopt("audit").stdout.count("Everything else is in") == 1
+
+
 def test_doctor_says_what_works(imgopt: Run, home: Path) -> None:
     done = imgopt("doctor", code=3)
     assert "✓ folder" in done.stdout
