@@ -17,6 +17,8 @@ from statistics import median
 from typing import IO
 
 MEGABYTE = 1_000_000
+_QUIET_SECONDS = 30
+_IDLE_SHARE = 0.9
 
 
 class CommandFailed(RuntimeError):
@@ -87,9 +89,32 @@ def run(command: Command) -> Sample:
 
 
 def side_by_side(runs: int, commands: Mapping[str, Command]) -> dict[str, Samples]:
-    """Run each command several times, taking turns, so that a busy minute meets all of them."""
+    """Run each command several times, taking turns, so that a busy minute meets all of them.
+
+    Each begins on a quiet machine: an engine goes on clearing away for seconds after a peer's command has ended.
+    """
     found: dict[str, list[Sample]] = {name: [] for name in commands}
     for _ in range(runs):
         for name, command in commands.items():
+            _await_quiet()
             found[name].append(run(command))
     return {name: Samples(tuple(samples)) for name, samples in found.items()}
+
+
+def _await_quiet() -> None:
+    """Wait until the processors idle, but not for ever."""
+    deadline = time.monotonic() + _QUIET_SECONDS
+    before = _ticks()
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        now = _ticks()
+        idle, total = (new - old for new, old in zip(now, before, strict=True))
+        if idle >= _IDLE_SHARE * total:
+            return
+        before = now
+
+
+def _ticks() -> tuple[int, int]:
+    """Idle ticks of all processors since the start, and all ticks (proc(5), /proc/stat)."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+    return fields[3], sum(fields)

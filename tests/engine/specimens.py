@@ -33,28 +33,28 @@ COPY --chown={LARGE_ID}:{LARGE_ID + 1} plain /copied/plain
 COPY plain /copied/plain
 COPY plain /copied/plain
 WORKDIR /made/by/workdir
-RUN mkdir -p /work/lower/deep /work/opaque/below /work/file2dir /work/dir2file /work/dir2link /work/gone/deep \
- && for d in lower lower/deep opaque opaque/below dir2file dir2link gone gone/deep; do echo $d > /work/$d/file; done \
- && rmdir /work/file2dir && echo file > /work/file2dir \
- && echo linked > /work/lower/b && ln /work/lower/b /work/lower/a && ln /work/lower/b /work/z \
- && mkfifo /work/pipe && ln -s ../nowhere/at/all /work/dangling && ln -s /work/z /work/absolute \
- && printf 'sparse' | dd of=/work/sparse bs=1 seek=3000000 2>/dev/null \
- && echo x > /work/setuid && chmod 6755 /work/setuid && mkdir -m 1777 /work/sticky \
- && echo x > /work/owned && chown {LARGE_ID}:{LARGE_ID} /work/owned \
- && touch -d '1960-05-04 03:02:01' /work/before && touch -d '2060-05-04 03:02:01' /work/after \
- && touch "$(printf '/work/bad\377\033[31mname')" "$(printf '/work/two\nlines')" '/work/back\slash' '/work/ space ' \
- && echo m > /work/mode && echo o > /work/owner && echo t > /work/time
-RUN rm /work/owned /work/lower/file && rm -r /work/gone && rm "$(printf '/work/bad\377\033[31mname')"
-RUN rm -r /work/opaque && mkdir /work/opaque && echo new > /work/opaque/new
-RUN rm -r /work/dir2file && echo file > /work/dir2file && rm -r /work/dir2link && ln -s lower /work/dir2link \
- && rm /work/file2dir && mkdir /work/file2dir && echo inside > /work/file2dir/inside
-RUN rm -r /work/lower/deep && mkdir /work/lower/deep
-RUN echo more >> /work/lower/b
-RUN ln /work/time /work/time.link && ln /work/mode /work/a.mode && chmod 755 /work/a.mode
-RUN chmod 600 /work/mode
-RUN chown 7:8 /work/owner
-RUN touch -d '2001-02-03 04:05:06' /work/time
-RUN chmod 700 /work/lower
+RUN mkdir -p /made/lower/deep /made/opaque/below /made/file2dir /made/dir2file /made/dir2link /made/gone/deep \
+ && for d in lower lower/deep opaque opaque/below dir2file dir2link gone gone/deep; do echo $d > /made/$d/file; done \
+ && rmdir /made/file2dir && echo file > /made/file2dir \
+ && echo linked > /made/lower/b && ln /made/lower/b /made/lower/a && ln /made/lower/b /made/z \
+ && mkfifo /made/pipe && ln -s ../nowhere/at/all /made/dangling && ln -s /made/z /made/absolute \
+ && printf 'sparse' | dd of=/made/sparse bs=1 seek=3000000 2>/dev/null \
+ && echo x > /made/setuid && chmod 6755 /made/setuid && mkdir -m 1777 /made/sticky \
+ && echo x > /made/owned && chown {LARGE_ID}:{LARGE_ID} /made/owned \
+ && touch -d '1960-05-04 03:02:01' /made/before && touch -d '2060-05-04 03:02:01' /made/after \
+ && touch "$(printf '/made/bad\377\033[31mname')" "$(printf '/made/two\nlines')" '/made/back\slash' '/made/ space ' \
+ && echo m > /made/mode && echo o > /made/owner && echo t > /made/time
+RUN rm /made/owned /made/lower/file && rm -r /made/gone && rm "$(printf '/made/bad\377\033[31mname')"
+RUN rm -r /made/opaque && mkdir /made/opaque && echo new > /made/opaque/new
+RUN rm -r /made/dir2file && echo file > /made/dir2file && rm -r /made/dir2link && ln -s lower /made/dir2link \
+ && rm /made/file2dir && mkdir /made/file2dir && echo inside > /made/file2dir/inside
+RUN rm -r /made/lower/deep && mkdir /made/lower/deep
+RUN echo more >> /made/lower/b
+RUN ln /made/time /made/time.link && ln /made/mode /made/a.mode && chmod 755 /made/a.mode
+RUN chmod 600 /made/mode
+RUN chown 7:8 /made/owner
+RUN touch -d '2001-02-03 04:05:06' /made/time
+RUN chmod 700 /made/lower
 RUN true
 RUN true
 RUN rm -r /kinds/tree/hidden && echo back > /kinds/tree/hidden
