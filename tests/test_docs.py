@@ -179,11 +179,14 @@ def test_nothing_names_an_address_or_a_machine_of_ours() -> None:
     allowed = ("http://127.0.0.1", "http://{address}")
     files = [*PAGES, *REFERENCE.rglob("*.sql"), *(TOP / "imgopt_pipeline").rglob("*.py")]
     files += [*(TOP / "imgopt_pipeline").rglob("*.sql"), *TOP.glob("*.yaml"), TOP / "Makefile", TOP / "pyproject.toml"]
+    # Where this checkout lies; by the whole path where that begins in a folder every machine has.
+    top_folder = TOP.parts[1]
+    own = f"{TOP}/" if top_folder in ("home", "mnt", "opt", "root", "srv", "tmp", "usr", "var") else f"/{top_folder}/"
     for file in files:
         text = file.read_text()
         addresses = [word for word in re.findall(r"https?://\S*", text) if not word.startswith(allowed)]
         assert addresses == [], file
-        assert not re.search(r"(?<![\w.])/work/", text), file
+        assert not re.search(rf"(?<![\w.]){re.escape(own)}", text), file
 
 
 def section_of(page: Path, heading: str) -> str:
