@@ -14,7 +14,7 @@ import re
 import secrets
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -55,9 +55,17 @@ class EngineFiles(Protocol):
 class HelperFiles:
     """Files through a helper container. `remove` takes it off the host again."""
 
-    def __init__(self, client: Any, image_id: str, folder: str) -> None:
-        """Create the helper. Raises UnreadableLayer where the engine will not have it."""
+    def __init__(self, client: Any, image_id: str, folder: str | None, *, volumes: Sequence[str] = ()) -> None:
+        """Create the helper, for a folder of the host, or, without one, for the image's own files.
+
+        `volumes`: paths that the image declares as volumes; nothing is made on the host for them.
+        Raises UnreadableLayer where the engine will not have it.
+        """
         self._client = client
+        self._target = "" if folder is None else _TARGET
+        mounts = [Mount(path, None, type="tmpfs") for path in volumes]
+        if folder is not None:
+            mounts.append(Mount(_TARGET, folder, type="bind", read_only=True))
         self._name = f"imgopt-helper-{secrets.token_hex(8)}"
         try:
             with engine_errors("the engine does not let a helper container be created"):
@@ -66,9 +74,7 @@ class HelperFiles:
                     command=["imgopt-never-started"],
                     name=self._name,
                     labels={HELPER_LABEL: str(int(time.time()))},
-                    host_config=client.create_host_config(
-                        mounts=[Mount(_TARGET, folder, type="bind", read_only=True)], network_mode="none"
-                    ),
+                    host_config=client.create_host_config(mounts=mounts, network_mode="none"),
                 )
         except UnreadableLayer:
             raise
@@ -82,16 +88,38 @@ class HelperFiles:
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
-        with engine_errors(f"the engine does not hand out {printable(path)}"):
-            answer = self._archive(path)
-        with contextlib.closing(answer), contextlib.closing(ReadAhead(_receiver(answer))) as stream:
-            yield cast(BinaryIO, _Member(cast(BinaryIO, stream), path))
+        with self._archive(path.encode()) as stream:
+            yield cast(BinaryIO, _Member(stream, path))
 
-    def _archive(self, path: str) -> Any:
+    def members(self, path: bytes) -> Iterator[tuple[bytes, int, BinaryIO]]:
+        """Name, size and content of every regular file at or below a path; names begin with its last part.
+
+        Each content is to be read before the next. Raises UnreadableLayer where there is no such path.
+        """
+        with self._archive(path) as stream:
+            try:
+                with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 18) as tar:
+                    while member := tar.next():
+                        cast(Any, tar).members = []  # kept for nothing, they would fill memory
+                        content = tar.extractfile(member) if member.isreg() else None
+                        if content is not None:
+                            name = member.name.encode("utf-8", "surrogateescape")
+                            yield name, member.size, cast(BinaryIO, content)
+            except tarfile.TarError as error:
+                raise UnreadableLayer(f"the engine sent {printable(path)} cut off.") from error
+
+    @contextlib.contextmanager
+    def _archive(self, path: bytes) -> Iterator[BinaryIO]:
+        with engine_errors(f"the engine does not hand out {printable(path)}"):
+            answer = self._get(path)
+        with contextlib.closing(answer), contextlib.closing(ReadAhead(_receiver(answer))) as stream:
+            yield cast(BinaryIO, stream)
+
+    def _get(self, path: bytes) -> Any:
         # Not by the SDK's own call: what it returns hands on every chunk of the transfer by itself, 32 KB each.
         answer = self._client._get(
             self._client._url("/containers/{0}/archive", self._name),
-            params={"path": f"{_TARGET}/{path}"},
+            params={"path": self._target.encode() + b"/" + path},
             headers={"Accept-Encoding": "identity"},
             stream=True,
         )
@@ -101,7 +129,7 @@ class HelperFiles:
     def size_bytes(self, path: str) -> int | None:
         url = self._client._url("/containers/{0}/archive", self._name)  # the SDK has no call for HEAD
         try:
-            answer = self._client.head(url, params={"path": f"{_TARGET}/{path}"}, timeout=self._client.timeout)
+            answer = self._client.head(url, params={"path": f"{self._target}/{path}"}, timeout=self._client.timeout)
         except LOST_CONNECTION as error:
             raise HostUnreachable("the engine went away.", hint="Start it and try again.") from error
         if answer.status_code != requests.codes.ok:

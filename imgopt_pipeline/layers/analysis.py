@@ -46,10 +46,11 @@ class HostAnalysis:
     problems: list[Problem] = field(default_factory=list)
 
 
-def analyse_image(
+@contextmanager
+def image_layers(
     host: EngineHost | ArchiveHost, image: Image, cache_folder: Path, *, verify_bytes: int = VERIFY_BYTES
-) -> ImageAnalysis:
-    """Read and merge one image. Raises ImgoptError where a layer cannot be read."""
+) -> Iterator[LayersRead]:
+    """All layers of one image, read where the cache lacks them. Raises ImgoptError where one cannot be read."""
     readers = readers_for(host, verify_bytes=verify_bytes)
     with _unverified_cache(cache_folder) as unverified:
         with LayerCache(cache_folder) as cache, unverified:
@@ -57,7 +58,26 @@ def analyse_image(
         if read.problems:
             problem = read.problems[0]
             raise ImgoptError(problem.message, subject=problem.subject, hint=problem.hint)
-        return _analysis(image, read)
+        yield read
+
+
+def analyse_image(
+    host: EngineHost | ArchiveHost, image: Image, cache_folder: Path, *, verify_bytes: int = VERIFY_BYTES
+) -> ImageAnalysis:
+    """Read and merge one image. Raises ImgoptError where a layer cannot be read."""
+    with image_layers(host, image, cache_folder, verify_bytes=verify_bytes) as read:
+        return analysis_of(image, read, merge_layers(read.paths(image)))
+
+
+def cached_layers(image: Image, cache: LayerCache) -> LayersRead | None:
+    """The layers of an image that was read before; None where the cache lacks one of them."""
+    read = LayersRead()
+    for layer in image.layers:
+        facts = cache.facts(layer.diff_id)
+        if facts is None:
+            return None
+        read.add(facts, cache)
+    return read
 
 
 def analyse_images(host: EngineHost | ArchiveHost, images: Sequence[Image], cache_folder: Path) -> HostAnalysis:
@@ -74,7 +94,7 @@ def analyse_images(host: EngineHost | ArchiveHost, images: Sequence[Image], cach
                 result.layers_read += read.read
                 result.problems += read.problems
                 if read.complete(image):
-                    result.images.append(_analysis(image, read))
+                    result.images.append(analysis_of(image, read, merge_layers(read.paths(image))))
             except HostUnreachable as error:
                 left = len(images) - number + 1
                 message = f"{error.message} {left} of {len(images)} images were not analysed."
@@ -110,9 +130,10 @@ def wasted_rows(analysis: HostAnalysis) -> dict[str, list[dict[str, Any]]]:
     return {"wasted_files": [row for item in analysis.images for row in _wasted_rows(item)]}
 
 
-def _analysis(image: Image, read: LayersRead) -> ImageAnalysis:
+def analysis_of(image: Image, read: LayersRead, merged: MergedTree) -> ImageAnalysis:
+    """The analysis of an image whose layers are read and merged."""
     facts = tuple(read.facts[layer.diff_id] for layer in image.layers)
-    return ImageAnalysis(image, facts, merge_layers(read.paths(image)), tuple(dict.fromkeys(read.warnings)))
+    return ImageAnalysis(image, facts, merged, tuple(dict.fromkeys(read.warnings)))
 
 
 @contextmanager

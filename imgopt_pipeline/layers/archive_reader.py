@@ -118,6 +118,7 @@ class _FileSource:
     """A tar inside a file, read by position so that contents are never touched."""
 
     headers_checked = False
+    has_contents = True
 
     def __init__(self, descriptor: int, start: int, size_bytes: int) -> None:
         self._descriptor = descriptor

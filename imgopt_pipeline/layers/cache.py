@@ -1,6 +1,7 @@
 """Entries of layers as Parquet, one file per diff ID: a layer is read once in its life.
 
-Files lie under `<folder>/<ANALYSER_VERSION>/<hex of the diff ID>.parquet`, written beside and renamed.
+Files lie under `<folder>/<ANALYSER_VERSION>/<hex of the diff ID>.parquet`, written beside and renamed; a
+`.documents.zip` beside it holds the layer's documents, where the reader saw contents.
 Only entries whose content is known to belong to their diff ID come here, since every image that names
 the diff ID trusts them.
 """
@@ -24,12 +25,13 @@ from imgopt_pipeline.layers.entries import LayerEntries, out_of_range
 from imgopt_pipeline.layers.scratch import scratch_database
 from imgopt_pipeline.sql import literal
 
-ANALYSER_VERSION = "1"
+ANALYSER_VERSION = "2"
 """Changes when the entries of an unchanged layer would come out differently; older files are read again."""
 
 UNVERIFIED = ".unverified-"
 """How the folders of caches for one use begin, which stand beside the lasting one."""
 
+_DOCUMENTS = ".documents.zip"
 _TEMPORARY = ".part-"
 _TEMPORARY_AGE_SECONDS = 86_400
 
@@ -80,6 +82,11 @@ class LayerCache:
             raise StorageError(f"{diff_id!r} is no sha256 digest.")
         return self.folder / f"{diff_id.removeprefix('sha256:')}.parquet"
 
+    def documents(self, diff_id: str) -> Path | None:
+        """The ZIP file of a cached layer's documents; None where its reader saw no contents."""
+        path = self.path(diff_id).with_suffix(_DOCUMENTS)
+        return path if path.exists() else None
+
     def facts(self, diff_id: str) -> LayerFacts | None:
         """Facts of a cached layer; None where it has to be read, also because its file is damaged."""
         path = self.path(diff_id)
@@ -97,6 +104,7 @@ class LayerCache:
         """Store a layer's entries. Raises StorageError where the disk is full or not writable."""
         path = self.path(diff_id)
         temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
+        beside = temporary.with_suffix(_DOCUMENTS)
         metadata = {
             "imgopt_reader": reader,
             "imgopt_tar_bytes": "" if entries.tar_bytes is None else str(entries.tar_bytes),
@@ -111,9 +119,12 @@ class LayerCache:
                 f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, KV_METADATA {{{described}}})"
             )
             facts = _facts(self._scratch, temporary, diff_id)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+            if entries.documents is not None:
+                # First: whoever finds the entries relies on the documents being there.
+                with beside.open("wb") as file:
+                    shutil.copyfileobj(entries.documents, file)
+                _rename(beside, path.with_suffix(_DOCUMENTS))
+            _rename(temporary, path)
         except duckdb.ConversionException as error:
             raise out_of_range(error) from error
         except duckdb.OutOfMemoryException as error:
@@ -126,13 +137,14 @@ class LayerCache:
                 hint="Free some space there, or set IMGOPT_HOME to another folder.",
             ) from error
         finally:
-            with suppress(OSError):
-                temporary.unlink()
+            for leftover in (temporary, beside):
+                with suppress(OSError):
+                    leftover.unlink()
         return facts
 
     def prune(self, keep: Set[str]) -> tuple[int, int]:
         """Remove all but `keep` (diff IDs), and what a crash left; files and bytes that went."""
-        names = {diff_id.removeprefix("sha256:") + ".parquet" for diff_id in keep}
+        names = {diff_id.removeprefix("sha256:") + ending for diff_id in keep for ending in (".parquet", _DOCUMENTS)}
         files = freed_bytes = 0
         for folder in self.folder.parent.glob(f"{UNVERIFIED}*"):
             if _is_old(folder):  # a younger one may be that of an audit that runs now
@@ -150,6 +162,12 @@ class LayerCache:
                 files += 1
                 freed_bytes += status.st_size
         return files, freed_bytes
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def _is_old(path: Path) -> bool:

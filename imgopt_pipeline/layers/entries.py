@@ -31,6 +31,7 @@ from typing import BinaryIO
 import duckdb
 
 from imgopt_pipeline.errors import LimitExceeded, StorageError, UnreadableLayer
+from imgopt_pipeline.layers.documents import DocumentCollector
 from imgopt_pipeline.layers.scratch import scratch_database
 from imgopt_pipeline.limits import DEFAULT_LIMITS, Limits
 from imgopt_pipeline.names import printable
@@ -65,12 +66,14 @@ _REPLACED_DIRECTORIES = 100  # each costs a look at all names; builders make non
 class LayerEntries:
     """What a layer holds. The rows lie in an unnamed temporary file, which goes when this does.
 
-    `tar_bytes` is the length of the layer's tar stream, or None where no reader saw it.
+    `tar_bytes` is the length of the layer's tar stream, or None where no reader saw it. `documents` is a
+    ZIP file of the layer's documents (layers/documents.py), None where the reader sees no contents.
     """
 
     _lines: BinaryIO
     _shadowed: tuple[int, ...]
     tar_bytes: int | None
+    documents: BinaryIO | None = None
 
     def load(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make a temporary view `layer_entries` of the canonical rows.
@@ -111,6 +114,7 @@ class EntryCollector:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
+        self._documents: DocumentCollector | None = None
         self._lines: list[str] = []
         self._file: BinaryIO = tempfile.TemporaryFile(prefix="imgopt-")  # noqa: SIM115  (LayerEntries keeps it)
         self._count = 0
@@ -199,13 +203,23 @@ class EntryCollector:
             self._imply_parents(path)
         self._push(f"{path}\t{kind}\t{size_bytes}{_NO_ATTRIBUTES}")
 
+    def keep_documents(self) -> None:
+        """Say that the reader sees contents, and will hand over those of documents."""
+        self._documents = DocumentCollector()
+
+    def add_document(self, name: bytes, content: bytes) -> None:
+        """Take the content of a document, by the name a tar gives it."""
+        if self._documents is not None:
+            self._documents.add(printable(clean_name(name)), content)
+
     def finish(self, tar_bytes: int | None) -> LayerEntries:
         """The canonical entries of the layer."""
         for path in self._implied:
             if path not in self._visible:
                 self._push(f"{path}\timplied\t0{_NO_ATTRIBUTES}")
         self._flush()
-        return LayerEntries(self._file, tuple(self._shadowed), tar_bytes)
+        documents = self._documents.finish() if self._documents is not None else None
+        return LayerEntries(self._file, tuple(self._shadowed), tar_bytes, documents)
 
     def _push(self, line: str) -> None:
         self._lines.append(f"{self._count}\t{line}\n")

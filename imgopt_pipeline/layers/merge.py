@@ -6,7 +6,8 @@ bytes stored in some layer and not visible in the final tree; live bytes are the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -84,8 +85,24 @@ class MergedTree:
         return self.live_bytes / total if total else 1.0
 
 
-def merge_layers(files: Sequence[Path], *, biggest: int = 1_000) -> MergedTree:
-    """The merged tree of the layers whose entries stand in `files`, base first.
+@dataclass(frozen=True, slots=True)
+class ImageTree:
+    """The merged tree while its database is open.
+
+    `connection` holds the tables of merge.sql and, after `list_live_files`, those of live.sql.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    merged: MergedTree
+
+    def list_live_files(self) -> None:
+        """Make the tables `live_files` and `top_links` (live.sql)."""
+        self.connection.execute(resources.files(__package__).joinpath("live.sql").read_text())
+
+
+@contextmanager
+def open_tree(files: Sequence[Path], *, biggest: int = 1_000) -> Iterator[ImageTree]:
+    """The merged tree of the layers whose entries stand in `files`, base first, for as long as the block lasts.
 
     Raises StorageError where they cannot be read any more, or memory and disk do not suffice.
     """
@@ -93,13 +110,19 @@ def merge_layers(files: Sequence[Path], *, biggest: int = 1_000) -> MergedTree:
         with scratch_database() as connection:
             _create_entries(connection, files)
             connection.execute(resources.files(__package__).joinpath("merge.sql").read_text())
-            return _result(connection, len(files), biggest)
+            yield ImageTree(connection, _result(connection, len(files), biggest))
     except (duckdb.Error, UnicodeDecodeError) as error:  # the latter where DuckDB quotes damaged bytes
         raise StorageError(
             f"the entries of the layers cannot be put together ({str(error).splitlines()[0]}).",
             subject=str(files[0].parent) if files else "",
             hint="Remove that folder: layers are then read again.",
         ) from error
+
+
+def merge_layers(files: Sequence[Path], *, biggest: int = 1_000) -> MergedTree:
+    """The merged tree of the layers whose entries stand in `files`, base first. Raises StorageError."""
+    with open_tree(files, biggest=biggest) as tree:
+        return tree.merged
 
 
 def _create_entries(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:

@@ -49,14 +49,23 @@ class LayerReader(Protocol):
 class LayersRead:
     """Where the entries of an image's layers lie, and what is known of them, by diff ID.
 
-    `read`: diff IDs that the cache lacked.
+    `documents`: ZIP files of those whose reader saw contents. `read`: diff IDs that the cache lacked.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
     facts: dict[str, LayerFacts] = field(default_factory=dict)
+    documents: dict[str, Path] = field(default_factory=dict)
     read: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def add(self, facts: LayerFacts, cache: LayerCache) -> None:
+        """Take a layer that lies in `cache`."""
+        self.facts[facts.diff_id] = facts
+        self.files[facts.diff_id] = cache.path(facts.diff_id)
+        documents = cache.documents(facts.diff_id)
+        if documents is not None:
+            self.documents[facts.diff_id] = documents
 
     def complete(self, image: Image) -> bool:
         return all(layer.diff_id in self.files for layer in image.layers)
@@ -79,7 +88,7 @@ def read_layers(image: Image, readers: Sequence[LayerReader], cache: LayerCache,
         if facts is None:
             missing.setdefault(layer.diff_id, layer)
         else:
-            result.facts[layer.diff_id], result.files[layer.diff_id] = facts, cache.path(layer.diff_id)
+            result.add(facts, cache)
     failures: dict[str, list[tuple[str, ImgoptError]]] = {diff_id: [] for diff_id in missing}
     for reader in readers:
         if not missing:
@@ -99,8 +108,7 @@ def read_layers(image: Image, readers: Sequence[LayerReader], cache: LayerCache,
             except UnreadableLayer as error:
                 failures[diff_id].append((reader.name, error))
                 continue
-            result.facts[diff_id] = facts
-            result.files[diff_id] = home.path(diff_id)
+            result.add(facts, home)
             result.read.append(diff_id)
             missing.pop(diff_id, None)
     result.problems = [_problem(image, layer, failures[diff_id]) for diff_id, layer in missing.items()]

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
 
+from imgopt_pipeline.errors import StorageError
+
 _MEMORY_LIMIT = "700MB"
+_LINE_BYTES = 1_000_000
+_NULL = "\\N"  # never a text: `printable` doubles backslashes
 _THREADS = 4  # each takes a megabyte or two, and on a large machine there would be dozens
 
 
@@ -28,3 +32,37 @@ def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
         }
         with duckdb.connect(":memory:", config=settings) as connection:
             yield connection
+
+
+def load_table(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[object]]
+) -> None:
+    """Make a temporary table of rows, by way of an unnamed file: DuckDB's own ways import pandas.
+
+    `columns`: types by name. Text is in the form of `names.printable`, which has no tabs or line ends.
+    """
+    described = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+    try:
+        with tempfile.TemporaryFile(prefix="imgopt-") as file:
+            for row in rows:
+                file.write("\t".join(map(_cell, row)).encode() + b"\n")
+            file.flush()
+            connection.execute(
+                f"""
+                CREATE OR REPLACE TEMP TABLE {table} AS FROM read_csv(
+                    '/proc/self/fd/{file.fileno()}', auto_detect = false, header = false, delim = '\t', quote = '',
+                    escape = '', nullstr = '{_NULL}', columns = {{{described}}},
+                    max_line_size = {_LINE_BYTES}, buffer_size = {_LINE_BYTES * 2}
+                )
+                """
+            )
+    except OSError as error:
+        raise StorageError(
+            f"temporary rows cannot be kept ({error.strerror}).",
+            subject=tempfile.gettempdir(),
+            hint="Free some space there, or set TMPDIR to another folder.",
+        ) from error
+
+
+def _cell(value: object) -> str:
+    return _NULL if value is None else str(value)

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import BinaryIO, Protocol
 
 from imgopt_pipeline.errors import LimitExceeded, UnreadableLayer
+from imgopt_pipeline.layers.documents import is_document
 from imgopt_pipeline.layers.entries import EntryCollector
 from imgopt_pipeline.limits import Limits
 
@@ -42,6 +43,11 @@ class TarSource(Protocol):
         """Whether the headers' checksums need no second look."""
         ...
 
+    @property
+    def has_contents(self) -> bool:
+        """Whether `read` also gives the contents of files; otherwise they can only be skipped."""
+        ...
+
     def read(self, size_bytes: int) -> bytes:
         """The next bytes; fewer only where the stream ends."""
         ...
@@ -63,6 +69,8 @@ def scan_tar(source: TarSource, collector: EntryCollector, limits: Limits) -> in
     extended: dict[str, bytes] = {}
     total_bytes = extended_bytes = 0
     headers_checked = source.headers_checked
+    if source.has_contents:
+        collector.keep_documents()
     while header := source.read(BLOCK_BYTES):
         if len(header) < BLOCK_BYTES:
             raise _truncated()
@@ -101,6 +109,7 @@ class StreamSource:
     """A tar from a stream that can only be read on, such as a decompressor's."""
 
     headers_checked = False
+    has_contents = True
 
     def __init__(self, stream: BinaryIO, limits: Limits) -> None:
         self._stream = stream
@@ -197,7 +206,11 @@ def _add_entry(
     size_bytes = stored if real is None else real
     if stored < 0 or size_bytes < 0:
         raise UnreadableLayer("an entry has a negative size.", hint="The layer is corrupt.")
-    crc64 = source.skip_content(stored) if stored else None
+    crc64 = None
+    if source.has_contents and real is None and is_document(name, stored):
+        collector.add_document(name, _content(source, stored))
+    elif stored:
+        crc64 = source.skip_content(stored)
     collector.add(name, kind, size_bytes, mode & 0o7777, uid, gid, mtime, None, crc64)
     return max(stored, size_bytes)
 
@@ -206,6 +219,13 @@ def _extension(source: TarSource, size: int) -> bytes:
     wanted = size + padding(size)
     content = source.read(wanted)
     if len(content) < wanted:
+        raise _truncated()
+    return content[:size]
+
+
+def _content(source: TarSource, size: int) -> bytes:
+    content = source.read(size + padding(size))
+    if len(content) < size:
         raise _truncated()
     return content[:size]
 

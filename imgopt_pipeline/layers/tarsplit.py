@@ -33,6 +33,7 @@ class TarSplitSource:
     """A `TarSource` over the lines of a tar-split file, already decompressed."""
 
     headers_checked = True  # by the engine, which made these lines from a tar it had read
+    has_contents = False
 
     def __init__(self, stream: BinaryIO) -> None:
         self._entries = _entries(stream)

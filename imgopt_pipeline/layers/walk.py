@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 from imgopt_pipeline.errors import UnreadableLayer
+from imgopt_pipeline.layers.documents import is_document
 from imgopt_pipeline.layers.entries import EntryCollector, LayerEntries
 from imgopt_pipeline.limits import Limits
 
@@ -31,6 +32,7 @@ _KINDS = {
 def walk_overlay(folder: Path, limits: Limits) -> LayerEntries:
     """Entries of an overlay directory; the length of its tar is unknown. Raises UnreadableLayer."""
     collector = EntryCollector(limits)
+    collector.keep_documents()
     first_names: dict[int, bytes] = {}
     root = os.fsencode(folder)
     pending = [b""]
@@ -60,6 +62,8 @@ def walk_overlay(folder: Path, limits: Limits) -> LayerEntries:
                     first_names[status.st_ino] = name
                     target = os.readlink(os.path.join(root, name)) if kind == "symlink" else None
                     _add(collector, name, kind, status, target)
+                    if kind == "file" and is_document(name, status.st_size):
+                        collector.add_document(name, _content(os.path.join(root, name), status.st_size))
             pending += reversed(below)
     except OSError as error:
         raise UnreadableLayer(f"{os.fsdecode(error.filename or folder)} cannot be read ({error.strerror}).") from error
@@ -77,6 +81,12 @@ def _add(collector: EntryCollector, name: bytes, kind: str, status: os.stat_resu
         status.st_mtime_ns // 1_000_000_000,
         target,
     )
+
+
+def _content(path: bytes, size_bytes: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with open(descriptor, "rb") as file:
+        return file.read(size_bytes)
 
 
 def _is_opaque(folder: bytes) -> bool:

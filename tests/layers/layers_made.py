@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from imgopt_pipeline.layers.cache import LayerCache
 from imgopt_pipeline.layers.entries import EntryCollector, LayerEntries
-from imgopt_pipeline.layers.merge import MergedTree, merge_layers
+from imgopt_pipeline.layers.merge import ImageTree, MergedTree, open_tree
 from imgopt_pipeline.layers.tar import StreamSource, scan_tar
 from imgopt_pipeline.layers.tarsplit import TarSplitSource
 from imgopt_pipeline.limits import DEFAULT_LIMITS
@@ -83,8 +84,9 @@ def scanned_with_sums(tar: bytes) -> LayerEntries:
     return collector.finish(scan_tar(source, collector, DEFAULT_LIMITS))
 
 
-def merged_tars(tars: Sequence[bytes], *, with_sums: bool = False) -> MergedTree:
-    """The merged tree of layers given as tars; equal tars are one diff ID."""
+@contextmanager
+def tree_of_tars(tars: Sequence[bytes], *, with_sums: bool = False) -> Iterator[ImageTree]:
+    """The open tree of layers given as tars; equal tars are one diff ID."""
     with tempfile.TemporaryDirectory() as scratch:
         cache = LayerCache(Path(scratch))
         names = []
@@ -93,7 +95,14 @@ def merged_tars(tars: Sequence[bytes], *, with_sums: bool = False) -> MergedTree
             if not cache.path(names[-1]).exists():
                 entries = scanned_with_sums(tar) if with_sums else scanned(tar)
                 cache.put(names[-1], entries, reader="test", read_seconds=0)
-        return merge_layers([cache.path(name) for name in names])
+        with open_tree([cache.path(name) for name in names]) as tree:
+            yield tree
+
+
+def merged_tars(tars: Sequence[bytes], *, with_sums: bool = False) -> MergedTree:
+    """The merged tree of layers given as tars."""
+    with tree_of_tars(tars, with_sums=with_sums) as tree:
+        return tree.merged
 
 
 def merged(*layers: Sequence[Item], with_sums: bool = False) -> MergedTree:

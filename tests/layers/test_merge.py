@@ -18,9 +18,20 @@ from hypothesis import strategies as st
 from imgopt_pipeline.errors import UnreadableLayer
 from imgopt_pipeline.hosts.archives import ArchiveHost
 from imgopt_pipeline.layers.analysis import analyse_image
-from imgopt_pipeline.layers.merge import DeadFile, DeadSum, MergedTree
+from imgopt_pipeline.layers.merge import DeadFile, DeadSum, ImageTree, MergedTree
 from tests.archives_made import MTIME, entry, tar_of
-from tests.layers.layers_made import file, folder, gone, layer_tar, link, merged, merged_tars, opaque, symlink
+from tests.layers.layers_made import (
+    file,
+    folder,
+    gone,
+    layer_tar,
+    link,
+    merged,
+    merged_tars,
+    opaque,
+    symlink,
+    tree_of_tars,
+)
 from tests.layers.tree_model import Dead, Expected, Item, Parts, contradicts, expected
 
 VECTORS = Path(__file__).parents[3] / "shared" / "testvectors"
@@ -336,16 +347,45 @@ def side_by_side(many: Sequence[list[list[Item]]]) -> list[list[Item]]:
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(images(), st.booleans())
 def test_random_layers_merge_as_the_naive_model_says(image: list[list[Item]], with_sums: bool) -> None:
-    found = merged_tars([layer_tar(layer) for layer in image], with_sums=with_sums)
-    _assert_same(found, expected(image, contents_known=with_sums))
+    with tree_of_tars([layer_tar(layer) for layer in image], with_sums=with_sums) as tree:
+        model = expected(image, contents_known=with_sums)
+        _assert_same(tree.merged, model)
+        _assert_same_live_files(tree, model)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(images(), min_size=4, max_size=8), st.booleans())
 def test_random_layers_side_by_side(many: list[list[list[Item]]], with_sums: bool) -> None:
     image = side_by_side(many)
-    found = merged_tars([layer_tar(layer) for layer in image], with_sums=with_sums)
-    _assert_same(found, expected(image, contents_known=with_sums))
+    with tree_of_tars([layer_tar(layer) for layer in image], with_sums=with_sums) as tree:
+        model = expected(image, contents_known=with_sums)
+        _assert_same(tree.merged, model)
+        _assert_same_live_files(tree, model)
+
+
+def test_a_content_whose_own_path_died_goes_by_the_link_that_shows_it() -> None:
+    image = [[file("a", 5), link("d/b", "a"), file("c", 2)], [gone("a")]]
+    with tree_of_tars([layer_tar(layer) for layer in image]) as tree:
+        tree.list_live_files()
+        rows = tree.connection.execute("SELECT position, path, size_bytes FROM live_files ORDER BY path").fetchall()
+    assert rows == [(0, "c", 2), (0, "d/b", 5)]
+
+
+def test_a_path_that_its_layer_names_twice_is_live_by_the_later_content() -> None:
+    with tree_of_tars([layer_tar([file("a", 10), file("a", 20)])]) as tree:
+        tree.list_live_files()
+        assert tree.connection.execute("SELECT position, path, size_bytes FROM live_files").fetchall() == [(0, "a", 20)]
+
+
+def _assert_same_live_files(tree: ImageTree, model: Expected) -> None:
+    """Each visible content once, by one of its visible names."""
+    tree.list_live_files()
+    found = tree.connection.execute("SELECT position, size_bytes, path FROM live_files").fetchall()
+    assert len(found) == len(model.shown)
+    by_name = {name: (position, size, names) for position, size, names in model.shown for name in names}
+    assert {by_name[path] for _, _, path in found} == set(model.shown)
+    for position, size_bytes, path in found:
+        assert by_name[path][:2] == (position, size_bytes)
 
 
 def _assert_same(found: MergedTree, model: Expected) -> None:

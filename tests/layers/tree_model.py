@@ -63,6 +63,7 @@ class Expected:
     live_bytes: int
     dead_bytes: int
     live_files: int
+    shown: tuple[tuple[int, int, frozenset[str]], ...]
     layers: tuple[tuple[int, int], ...]
     dead: tuple[Dead, ...]
     dive: Dive
@@ -130,10 +131,21 @@ def expected(image: Sequence[Sequence[Item]], *, contents_known: bool) -> Expect
         live_bytes=sum(stored) - sum(lost),
         dead_bytes=sum(lost),
         live_files=sum(id(inode) in alive for inode in files),
+        shown=tuple(_shown(visible)),
         layers=tuple((whole - gone, gone) for whole, gone in zip(stored, lost, strict=True)),
         dead=tuple(dead),
         dive=_dive(layers, stored),
     )
+
+
+def _shown(visible: dict[Parts, tuple[int, _Inode | None]]) -> Iterator[tuple[int, int, frozenset[str]]]:
+    """Layer, size and all visible names of each content that the final tree shows."""
+    names: dict[int, tuple[_Inode, set[str]]] = {}
+    for path, (_, inode) in visible.items():
+        if inode is not None and inode.content is not None:
+            names.setdefault(id(inode), (inode, set()))[1].add(_text(path))
+    for inode, known in names.values():
+        yield inode.layer, inode.size_bytes, frozenset(known)
 
 
 def contradicts(items: Sequence[Item]) -> bool:

@@ -1,0 +1,33 @@
+-- What the final tree shows, after merge.sql: one row per content that is visible.
+--
+-- Output: `live_files`, whose sizes add up to the image's live bytes, and `top_links`, the symbolic links
+-- in the root such as `bin` to `usr/bin`, through which package databases name paths.
+
+-- A content whose own path died but that a hard link still shows goes by the link's path.
+CREATE TEMP TABLE live_files AS
+WITH shown_by_link AS (
+    SELECT i.position, i.path, min(i.seen_path) AS shown_path
+    FROM inode_paths AS i
+    JOIN linked_deaths AS l ON l.position = i.position AND l.path = i.path AND l.alive
+    JOIN deaths AS own ON own.position = i.position AND own.path = i.path
+    LEFT JOIN deaths AS d ON d.position = i.seen_position AND d.path = i.seen_path
+    WHERE d.path IS NULL
+    GROUP BY i.position, i.path
+)
+SELECT
+    row_number() OVER () AS file_id,
+    e.position,
+    coalesce(s.shown_path, e.path) AS path,
+    e.size_bytes, e.crc64
+FROM entries AS e
+LEFT JOIN shown_by_link AS s ON s.position = e.position AND s.path = e.path
+-- What its own layer hides is another content of the same path.
+ANTI JOIN dead_files AS d ON d.position = e.position AND d.path = e.path AND d.killed_by > d.position
+WHERE e.kind = 'file' AND NOT e.shadowed;
+
+CREATE TEMP TABLE top_links AS
+SELECT e.path AS name, ltrim(e.link_target, '/') AS target
+FROM entries AS e
+ANTI JOIN deaths AS d ON d.position = e.position AND d.path = e.path
+WHERE e.kind = 'symlink' AND NOT e.shadowed AND e.path NOT LIKE '%/%'
+  AND e.link_target IS NOT NULL AND NOT contains(e.link_target, '..');
