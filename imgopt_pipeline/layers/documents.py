@@ -34,6 +34,7 @@ DOCUMENTS = "|".join(
     (
         r"\.dist-info/(METADATA|RECORD|top_level\.txt)$",
         r"\.egg-info(/(PKG-INFO|SOURCES\.txt|installed-files\.txt|top_level\.txt|requires\.txt))?$",
+        r"(^|/)EGG-INFO/(PKG-INFO|top_level\.txt|requires\.txt)$",
         r"(site|dist)-packages/[^/]+/(_?version|build_and_package_info)\.py$",
         r"(site|dist)-packages/(torch|paddle|cupy|mxnet|jaxlib|xgboost)/(version/__init__|_version|version)\.py$",
         r"tensorflow/python/platform/build_info\.py$",
