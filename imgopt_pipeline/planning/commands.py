@@ -1,0 +1,116 @@
+"""Commands that carry a plan out, exact and safe to paste whatever the names hold. Nothing here runs one."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterable
+
+from imgopt_pipeline.planning.facts import AuditFacts, ContainerFacts, ImageFacts
+from imgopt_pipeline.planning.provenance import repository
+
+_REFERENCE = re.compile(r"[\w][\w./:@-]*", re.ASCII)
+_REBUILDABLE = {"node_modules": ("node_modules",), "build output": (".next", "dist", "build")}
+
+
+def word(text: str) -> str:
+    """A name or path as one word of a shell.
+
+    What `names.printable` escaped stands in bash's `$'…'`, whose escapes are the same.
+    """
+    if "\\" not in text:
+        return shlex.quote(text)
+    return "$'" + text.replace("'", "\\'") + "'"
+
+
+def words(names: Iterable[str]) -> str:
+    """Several names as words of a shell, after `--` where one could pass for an option."""
+    given = list(names)
+    end_of_options = ["--"] if any(name.startswith("-") for name in given) else []
+    return " ".join([*end_of_options, *map(word, given)])
+
+
+def program(facts: AuditFacts) -> str:
+    """The engine's command."""
+    return "podman" if facts.engine_kind == "podman" else "docker"
+
+
+def remove_images(facts: AuditFacts, images: Iterable[ImageFacts]) -> str:
+    """Removes images by all their names, else by ID."""
+    names: list[str] = []
+    for image in images:
+        tags = [reference for reference in image.references if _REFERENCE.fullmatch(reference)]
+        names += tags if len(tags) == len(image.references) and tags else [image.image_id]
+    return f"{program(facts)} image rm {words(names)}"
+
+
+def keep_image(facts: AuditFacts, image: ImageFacts) -> str:
+    """Gives an image a second name, under which it stays when a new build takes the first."""
+    return f"{program(facts)} image tag {words([image.image_id, repository(image.references[0]) + ':before'])}"
+
+
+def remove_volumes(facts: AuditFacts, names: Iterable[str]) -> str:
+    """Removes volumes by name."""
+    return f"{program(facts)} volume rm {words(names)}"
+
+
+def prune_build_cache(facts: AuditFacts) -> str:
+    """Removes the build cache."""
+    return "podman image prune --build-cache" if program(facts) == "podman" else "docker builder prune --all"
+
+
+def empty_logs(facts: AuditFacts, containers: Iterable[str]) -> str:
+    """Empties the log files of containers; they stay open for writing."""
+    inspect = f"{program(facts)} container inspect --format '{{{{.LogPath}}}}' {words(containers)}"
+    return f"{inspect} | sudo xargs --delimiter='\\n' truncate --size=0 --"
+
+
+def build(facts: AuditFacts, image: ImageFacts, service: ContainerFacts | None) -> str:
+    """Builds an image again: by its compose service where that is known, else in the folder of its Dockerfile."""
+    if service is None or not service.compose_service:
+        name = image.references[0] if image.references else image.image_id
+        return f"{program(facts)} build --tag={word(name)} ."
+    return f"{compose(facts, service, image)} build {words([service.compose_service])}"
+
+
+def compose(facts: AuditFacts, container: ContainerFacts, image: ImageFacts | None = None) -> str:
+    """The start of a compose command for the project of a container."""
+    folder = container.compose_working_dir or ""
+    files = [posixpath.join(folder, file) for file in container.compose_config_files]
+    options = [f"-f {word(file)}" for file in files]
+    if not files and folder:
+        options.append(f"--project-directory {word(folder)}")
+    project = container.compose_project or ""
+    if project and project != _default_project(folder):
+        options.append(f"-p {word(project)}")
+    underscore = f"{project}_{container.compose_service}"
+    if image is not None and underscore in map(repository, image.references):
+        # Compose 2 names what it builds with a hyphen, unless told to do as compose 1 did.
+        options.append("--compatibility")
+    return " ".join([program(facts), "compose", *options])
+
+
+def stop_containers(facts: AuditFacts, names: Iterable[str]) -> str:
+    """Stops containers."""
+    return f"{program(facts)} stop {words(names)}"
+
+
+def copy_directory(path: str) -> str:
+    """Copies a directory into the remote folder that the variable REMOTE names, and stops where that is not set."""
+    name = posixpath.basename(path.rstrip("/")) or "data"
+    return f'rsync -aHAX --partial -- {word(path.rstrip("/") + "/")} "${{REMOTE:?}}"/{word(name + "/")}'
+
+
+def remove_rebuildable(path: str, kinds: Iterable[str]) -> str:
+    """Removes node_modules and build output, either the directory itself or those below it."""
+    last = posixpath.basename(path.rstrip("/"))
+    names = [name for kind in kinds for name in _REBUILDABLE[kind]]
+    if last in names:
+        return f"rm -rf -- {word(path)}"
+    return f"rm -rf -- {words(posixpath.join(path, name) for name in names if name not in ('dist', 'build'))}"
+
+
+def _default_project(folder: str) -> str:
+    """The project name that compose takes from a folder."""
+    return re.sub(r"[^a-z0-9_-]", "", posixpath.basename(folder.rstrip("/")).lower())

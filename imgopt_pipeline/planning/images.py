@@ -1,0 +1,230 @@
+"""The decision on each image that stays: optimize, accept, or leave it to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from imgopt_pipeline.planning import commands
+from imgopt_pipeline.planning.cases import WORTHWHILE_BYTES, WORTHWHILE_SHARE, Case, cases
+from imgopt_pipeline.planning.estimates import counted
+from imgopt_pipeline.planning.facts import AuditFacts, ImageFacts
+from imgopt_pipeline.planning.gpu_words import gpu_sentences, says_slim
+from imgopt_pipeline.planning.priorities import Item
+from imgopt_pipeline.planning.provenance import BUILT_HERE, THIRD_PARTY
+from imgopt_pipeline.planning.techniques import RISKS
+from imgopt_pipeline.units import count, format_bytes, format_percent
+
+_NAMES_SHOWN = 3
+
+
+def image_items(facts: AuditFacts, leaving: Collection[str], leftovers: Collection[str] = ()) -> list[Item]:
+    """An item for each image but those whose IDs are `leaving`, one for all images of equal content."""
+    return [
+        _item(case, facts) if case.image.size_bytes is not None else _unread(case.image)
+        for case in cases(facts, leaving, leftovers)
+    ]
+
+
+def _item(case: Case, facts: AuditFacts) -> Item:
+    if case.image.gpu.verdict == "broken":
+        return _broken(case, facts)
+    if not case.worthwhile:
+        return _small(case, facts)
+    if case.origin.origin == BUILT_HERE:
+        return _rebuild(case, facts)
+    if case.origin.origin != THIRD_PARTY:
+        return _whose(case, facts)
+    by_run = case.copied_bytes * 2 < case.estimate.likely_bytes
+    return _third_party_build(case, facts) if by_run else _leave(case, facts)
+
+
+def _rebuild(case: Case, facts: AuditFacts) -> Item:
+    return _made(
+        case,
+        facts,
+        decision="optimize",
+        action=f"rebuild with {case.means}",
+        why=f"{case.gain} would go.",
+        prerequisites=_steps(case, facts),
+        command=commands.build(facts, case.image, case.origin.service),
+    )
+
+
+def _small(case: Case, facts: AuditFacts) -> Item:
+    third_party = case.origin.origin != BUILT_HERE
+    return _made(
+        case,
+        facts,
+        decision="accept",
+        action="leave it as it is",
+        complexity="high" if third_party else None,
+        risk="high" if third_party else None,
+        priority="none",
+        why=f"{case.gain} could go, which is under {format_bytes(WORTHWHILE_BYTES)} or"
+        f" {format_percent(WORTHWHILE_SHARE)}: not worth a change.",
+    )
+
+
+def _whose(case: Case, facts: AuditFacts) -> Item:
+    return _made(
+        case,
+        facts,
+        decision="needs a person",
+        action=f"find who builds it; a rebuild with {case.means} would pay",
+        risk=_at_least(case.risk, "medium"),
+        priority="low",
+        why=f"{case.gain} would go if it can be rebuilt here.",
+        prerequisites=["Find its Dockerfile, or its maker.", *case.edits],
+    )
+
+
+def _third_party_build(case: Case, facts: AuditFacts) -> Item:
+    slim = ", although its name says slim already" if says_slim(case.image) else ""
+    return _made(
+        case,
+        facts,
+        decision="needs a person",
+        action=f"only if rebuilt: {case.means}",
+        complexity="high",
+        risk="high",
+        priority="low",
+        why=f"{case.gain} would go{slim}, but only if it were rebuilt: most of that lies in layers made by RUN, which"
+        " a build of one's own from the published Dockerfile could change. Every new version would have to be built"
+        " and tested here.",
+        prerequisites=["Decide whether to build every version of it here, from its published Dockerfile.", *case.edits],
+    )
+
+
+def _leave(case: Case, facts: AuditFacts) -> Item:
+    return _made(
+        case,
+        facts,
+        decision="accept",
+        action="leave it as it is; avoid a custom image",
+        complexity="high",
+        risk="high",
+        priority="low",
+        why=f"{case.gain} could go, but most of that lies in what its maker built and copied in: a custom image costs"
+        " more than it gives, at every new version. Avoid one; look for a smaller tag of its maker instead.",
+    )
+
+
+def _broken(case: Case, facts: AuditFacts) -> Item:
+    return _made(
+        case,
+        facts,
+        decision="needs a person",
+        action="give it a GPU, or let its code run without one",
+        risk=_at_least(case.risk, "medium"),
+        priority=None if case.worthwhile else "low",
+        why=f"{case.gain} could go without touching its GPU code.",
+        prerequisites=case.edits if case.worthwhile else [],
+    )
+
+
+def _unread(image: ImageFacts) -> Item:
+    reason = f" ({image.problem.rstrip('.')})" if image.problem else ""
+    return Item(
+        subject_kind="image",
+        subject=image.name,
+        image_id=image.image_id,
+        decision="needs a person",
+        action="see why its layers could not be read, then audit again",
+        complexity="low",
+        risk="low",
+        priority="none",
+        size_bytes=image.reported_bytes or 0,
+        low_bytes=0,
+        likely_bytes=0,
+        high_bytes=0,
+        counted="Nothing: its layers could not be read.",
+        reason=f"Its layers could not be read{reason}, so that nothing is known of what fills it.",
+    )
+
+
+def _made(
+    case: Case,
+    facts: AuditFacts,
+    *,
+    decision: str,
+    action: str,
+    why: str,
+    complexity: str | None = None,
+    risk: str | None = None,
+    priority: str | None = None,
+    prerequisites: Sequence[str] = (),
+    command: str = "",
+) -> Item:
+    image, estimate = case.image, case.estimate
+    techniques = {part.technique for part in estimate.parts}
+    ids = {image.image_id, *(one.image_id for one in case.equals)}
+    return Item(
+        subject_kind="image",
+        subject=image.name,
+        image_id=image.image_id,
+        decision=decision,
+        action=action,
+        complexity=complexity or case.complexity,
+        risk=risk or case.risk,
+        priority=priority,
+        size_bytes=image.size_bytes or 0,
+        low_bytes=estimate.low_bytes,
+        likely_bytes=estimate.likely_bytes,
+        high_bytes=estimate.high_bytes,
+        counted=counted(estimate),
+        reason=" ".join(_sentences(case, facts, why)),
+        techniques=tuple(sorted(techniques, key=lambda technique: int(technique[1:]))),
+        rules=tuple(sorted({f.rule_id for f in facts.findings if f.image_id in ids and f.technique in techniques})),
+        prerequisites=tuple(prerequisites),
+        command=command,
+    )
+
+
+def _sentences(case: Case, facts: AuditFacts, why: str) -> list[str]:
+    image = case.image
+    evidence = case.origin.evidence
+    sentences = [evidence[0].upper() + evidence[1:] + ".", _use(case, facts)]
+    sentences += gpu_sentences(image, facts, cpu_only=case.cpu_only)
+    sentences.append(why)
+    if case.shared_bytes >= WORTHWHILE_BYTES:
+        sentences.append(
+            f"{format_bytes(case.shared_bytes)} more lie in layers that it shares with {_names(case.sharers)}, and"
+            " go only when that is rebuilt or removed as well."
+        )
+    if case.equals:
+        sentences.append(f"Of the same content: {_names([one.name for one in case.equals])}.")
+    return sentences
+
+
+def _use(case: Case, facts: AuditFacts) -> str:
+    containers = [container for one in (case.image, *case.equals) for container in one.containers]
+    if not containers:
+        return "No container uses it." if facts.usage_known else "Whether containers use it is not known."
+    running = sum(container.running for container in containers)
+    return f"{count(len(containers), 'container')} of it, {running} running."
+
+
+def _steps(case: Case, facts: AuditFacts) -> list[str]:
+    """Edits, then what keeps a way back."""
+    steps = case.edits
+    service = case.origin.service
+    if service is None or not (service.compose_config_files or service.compose_working_dir):
+        steps.append(f"Run the command in the folder of its {'Dockerfile' if service is None else 'compose file'}.")
+    if case.leftovers:
+        steps.append(f"Remove {_names(case.leftovers)}, as another row says: they hold some of the same layers.")
+    if case.image.references:
+        steps.append(
+            f"Keep a way back: {commands.keep_image(facts, case.image)}; its bytes are free once that is removed."
+        )
+    return steps
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = list(names[:_NAMES_SHOWN])
+    if len(names) > _NAMES_SHOWN:
+        shown.append(f"{len(names) - _NAMES_SHOWN} more")
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def _at_least(risk: str, least: str) -> str:
+    return max(risk, least, key=RISKS.index)

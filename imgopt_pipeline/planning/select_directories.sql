@@ -1,0 +1,7 @@
+-- The data directories of an audit.
+SELECT
+    path, kind, volume, containers, compose_project, running, size_bytes, contents,
+    map_entries(contents_bytes) AS contents_bytes, unused_bytes, idle_days, filesystem, remote, in_use_by, complete
+FROM data_directories
+WHERE audit_id = $audit_id
+ORDER BY path

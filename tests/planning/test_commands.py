@@ -1,0 +1,94 @@
+"""Commands name exactly what they are about, whatever characters the name has: asked of a real shell."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgopt_pipeline.names import printable
+from imgopt_pipeline.planning.commands import word, words
+from tests.planning.warehouse_made import COPY, GB, Layer, Row, Server, item, pip_layer
+
+NASTY = [
+    "a b",
+    "$(touch /tmp/x)",
+    "it's",
+    "'; rm -rf / #",
+    "-rf",
+    "ü\n\t\x1b[31m",
+    "back\\slash",
+    "`id`",
+    '"q"',
+    "~",
+    "*",
+]
+
+
+def echoed(text: str) -> bytes:
+    return subprocess.run(["bash", "-c", text], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}).stdout
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_shell_sees_the_original_name(name: str) -> None:
+    assert echoed(f"printf %s {word(printable(name))}") == name.encode()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(min_size=1, max_size=12).filter(lambda name: b"\0" not in name))
+def test_a_shell_sees_the_original_bytes(name: bytes) -> None:
+    assert echoed(f"printf %s {word(printable(name))}") == name
+
+
+def test_names_are_no_options() -> None:
+    assert words(["-rf", "a b"]) == "-- -rf 'a b'"
+    assert words(["a", "b"]) == "a b"
+
+
+def test_the_copy_of_a_directory_stops_without_a_destination(tmp_path: Path) -> None:
+    server = Server()
+    server.directory("/srv/my 'music'; id", {"audio": GB})
+    (row,) = server.plan(tmp_path)
+    program, _, rest = row["command"].partition(" ")
+    assert program == "rsync"
+    assert echoed(f"REMOTE=/mnt/nas; printf '%s|' {rest}") == (
+        b"-aHAX|--partial|--|/srv/my 'music'; id/|/mnt/nas/my 'music'; id/|"
+    )
+    with pytest.raises(subprocess.CalledProcessError):
+        echoed(f"printf '%s|' {rest}")
+
+
+def test_hostile_references_are_removed_by_id(tmp_path: Path) -> None:
+    server = Server()
+    server.container("web", server.image("web:1", []))
+    image = server.image("$(id):1", [Layer("x", COPY, GB)])
+    assert item(server.plan(tmp_path), "$(id):1")["command"] == f"docker image rm {image}"
+
+
+@pytest.mark.parametrize(
+    ("project", "folder", "files", "expected"),
+    [
+        ("app", "/srv/app", ["docker-compose.yml"], "docker compose -f /srv/app/docker-compose.yml build web"),
+        ("app", "/srv/app", ["/a b/c.yml", "d.yml"], "docker compose -f '/a b/c.yml' -f /srv/app/d.yml build web"),
+        ("other", "/srv/app", ["/srv/app/c.yml"], "docker compose -f /srv/app/c.yml -p other build web"),
+        ("app", "/srv/app", [], "docker compose --project-directory /srv/app build web"),
+    ],
+)
+def test_builds_by_compose(tmp_path: Path, project: str, folder: str, files: list[str], expected: str) -> None:
+    server = Server()
+    image = server.image(f"{project}-web:latest", [pip_layer("pip", 0, 4 * GB)])
+    compose: Row = {"compose_project": project, "compose_working_dir": folder, "compose_config_files": files}
+    server.container("web", image, compose_service="web", **compose)
+    (row,) = server.plan(tmp_path)
+    assert row["command"] == expected
+
+
+def test_builds_without_compose_and_with_podman(tmp_path: Path) -> None:
+    server = Server(engine_kind="podman", image_store="overlay")
+    server.container("web", server.image("localhost/web:1", [pip_layer("pip", 0, 4 * GB)]))
+    (row,) = server.plan(tmp_path)
+    assert row["command"] == "podman build --tag=localhost/web:1 ."
+    assert "Run the command in the folder of its Dockerfile." in row["prerequisites"]
