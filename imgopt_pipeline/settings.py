@@ -37,6 +37,9 @@ CONFIG_NAME = "imgopt.yaml"
 ARCHIVES_HOST = "archives"
 """Name under which the configured archive folder is audited."""
 
+DEMO_HOST = "demo"
+"""Name under which the demo fleet is audited."""
+
 _PATTERN = re.compile(r"[?*\[\]#]")
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -100,6 +103,22 @@ class GateSettings(_Strict):
     lowest_efficiency: float = Field(default=0.9, ge=0, le=1)
 
 
+class FindingSettings(_Strict):
+    """From when on rules find something, and a folder of SQL files with rules of one's own."""
+
+    rules_folder: Path | None = None
+    least_bytes: Size = 1_000_000
+    log_bytes: Size = 100_000_000
+    data_bytes: Size = 100_000_000
+    build_cache_bytes: Size = 1_000_000_000
+    stale_days: int = Field(default=180, ge=1)
+
+    @field_validator("rules_folder")
+    @classmethod
+    def _full(cls, folder: Path | None) -> Path | None:
+        return folder.absolute() if folder is not None else None
+
+
 class LimitSettings(_Strict):
     """Bounds that keep hostile images from filling memory, disk or time; see `limits.py`."""
 
@@ -123,6 +142,7 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
     retention: RetentionSettings = RetentionSettings()
     gates: GateSettings = GateSettings()
+    findings: FindingSettings = FindingSettings()
     limits: LimitSettings = LimitSettings()
 
     @classmethod
@@ -155,6 +175,8 @@ class Settings(BaseSettings):
                 raise ValueError(f"the host name {name!r} may hold letters, digits, '.', '-' and '_' only")
         if ARCHIVES_HOST in self.hosts:
             raise ValueError(f"the host name {ARCHIVES_HOST!r} is taken by the archive folder")
+        if DEMO_HOST in self.hosts:
+            raise ValueError(f"the host name {DEMO_HOST!r} is taken by the demo fleet")
         return self
 
     @property
@@ -181,6 +203,10 @@ class Paths:
     @property
     def layers(self) -> Path:
         return self.home / "layers"
+
+    @property
+    def demo(self) -> Path:
+        return self.home / "demo"
 
     @property
     def dagster(self) -> Path:
@@ -240,6 +266,9 @@ def _expanded(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         return folder / Path(value).expanduser() if isinstance(value, str) else value
 
     result = {key: full(value) if key in ("home", "archives") else value for key, value in values.items()}
+    findings = result.get("findings")
+    if isinstance(findings, dict):
+        result["findings"] = {key: full(value) if key == "rules_folder" else value for key, value in findings.items()}
     hosts = result.get("hosts")
     if isinstance(hosts, dict):
         result["hosts"] = {
@@ -272,6 +301,7 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
         "schedule": ScheduleSettings,
         "retention": RetentionSettings,
         "gates": GateSettings,
+        "findings": FindingSettings,
         "limits": LimitSettings,
     }
     model = sections[str(location[0])] if location else Settings

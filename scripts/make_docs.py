@@ -1,4 +1,4 @@
-"""Writes docs/reference: tables from the warehouse's schema, commands from the program, settings from their models.
+"""Writes docs/reference: tables from the schema, commands from the program, settings from their models, rules from SQL.
 
 With `--check` nothing is written; the pages that are out of date are named, and the exit code is 1. What is written by
 hand (the guide, the decisions, the worked queries) does not belong here.
@@ -18,6 +18,8 @@ from pydantic.fields import FieldInfo
 from typer.main import get_command
 
 from imgopt_pipeline.cli.app import app
+from imgopt_pipeline.findings.headers import SEVERITIES, Rule
+from imgopt_pipeline.findings.rule_files import built_in_rules
 from imgopt_pipeline.settings import HostSettings, Settings
 from imgopt_pipeline.warehouse.schema import TableSchema, warehouse_schema
 
@@ -75,6 +77,15 @@ Without `hosts` there is one, `local`, with `engine: auto`. `tls_folder` (with c
 `tcp://` engine, `platform` (such as `linux/arm64`) to archives that hold several. `IMGOPT_HOSTS` takes all as JSON.
 """
 
+RULES = f"""# Rules
+
+{_MADE}
+What imgopt looks for at every audit, in the words of the rules' own headers (`imgopt_pipeline/findings/rules/`). The
+severity is that of the header; many rules raise or lower it by the bytes at stake. Where a rule answers to a technique
+(R1 to R18), [the plan](../guide/plan.md) uses that. How rules work and how to add one:
+[findings](../guide/findings.md).
+"""
+
 _TOP_LEVEL = {
     "home": "Where imgopt keeps its files. Default: `data/` of a checkout, else `~/.local/share/imgopt` (Linux).",
     "archives": "A folder of image archives, audited as host `archives`. Default: `archives/` in `home`.",
@@ -83,7 +94,12 @@ _TOP_LEVEL = {
 
 def pages() -> dict[str, str]:
     """The text of each page by its file name."""
-    return {"tables.md": tables_page(), "cli.md": commands_page(), "settings.md": settings_page()}
+    return {
+        "tables.md": tables_page(),
+        "cli.md": commands_page(),
+        "settings.md": settings_page(),
+        "rules.md": rules_page(),
+    }
 
 
 def tables_page() -> str:
@@ -118,6 +134,17 @@ def settings_page() -> str:
     heads = ("key", "type", "what it is", "environment variable")
     whole = [SETTINGS, "## At the top\n", _markdown(heads, simple), *sections]
     return "\n".join([*whole, "## The example file\n", f"`imgopt.example.yaml`:\n\n```yaml\n{example}```\n"])
+
+
+def rules_page() -> str:
+    """An overview of the built-in rules, the most severe first, then each with its reasons."""
+    rules = sorted(built_in_rules(), key=lambda rule: (SEVERITIES.index(rule.severity), rule.rule_id))
+    heads = ("rule", "what it finds", "technique", "severity", "risk of mending it")
+    rows = [
+        (f"[{rule.rule_id}](#{rule.rule_id})", rule.title, rule.technique or "", rule.severity, rule.risk)
+        for rule in rules
+    ]
+    return "\n".join([RULES, _markdown(heads, rows), *(_rule_section(rule) for rule in rules)])
 
 
 def out_of_date(folder: Path) -> list[str]:
@@ -156,6 +183,11 @@ def _view_section(view: TableSchema) -> str:
     columns = _markdown(("column", "type"), [(f"`{column.name}`", column.type) for column in view.columns])
     question, _, query = (QUERIES / f"{view.name}.sql").read_text().removeprefix("-- ").partition("\n")
     return f"### {view.name}\n\n{view.comment}\n\n{columns}\n{question}\n\n```sql\n{query}```\n"
+
+
+def _rule_section(rule: Rule) -> str:
+    mended = f", mended by {rule.technique}" if rule.technique else ""
+    return f"## {rule.rule_id}\n\n**{rule.title}** ({rule.severity}, risk {rule.risk}{mended}). {rule.why}\n"
 
 
 def _help(name: str, command: Any) -> str:
