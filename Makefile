@@ -9,7 +9,7 @@ export IMGOPT_HOME ?= $(CURDIR)/data
 .PHONY: audit test check ui bench docs clean
 
 audit: $(STAMP)
-	@$(RUN)/imgopt audit
+	@$(RUN)/imgopt audit --else-demo
 
 test: $(STAMP)
 	@scripts/test

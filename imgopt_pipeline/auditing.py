@@ -11,10 +11,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imgopt_pipeline import __version__
+from imgopt_pipeline.contents.joining import CONTENT_VERSION
 from imgopt_pipeline.errors import ImgoptError
+from imgopt_pipeline.examining import contents_rows, examine_contents
+from imgopt_pipeline.findings.rule_files import load_rules, rule_values
+from imgopt_pipeline.findings.runner import finding_rows, run_rules
+from imgopt_pipeline.gpu.verdict import gpu_checks
+from imgopt_pipeline.hosts.directory_inventory import directory_rows, volume_rows
 from imgopt_pipeline.hosts.inventory import (
     container_rows,
     disk_usage_rows,
+    gpu_rows,
     image_rows,
     images_from_rows,
     problem_rows,
@@ -24,6 +31,7 @@ from imgopt_pipeline.hosts.models import Problem
 from imgopt_pipeline.hosts.opening import AnyHost, open_host
 from imgopt_pipeline.layers.analysis import HostAnalysis, analyse_images, analysis_rows, wasted_rows
 from imgopt_pipeline.layers.cache import ANALYSER_VERSION
+from imgopt_pipeline.planning.plan import plan_rows
 from imgopt_pipeline.settings import Settings
 from imgopt_pipeline.warehouse.store import fetch_rows, snapshot, sql_file
 
@@ -36,13 +44,26 @@ def take_images(settings: Settings, host_name: str, audit_id: str) -> Rows:
 
 
 def take_containers(settings: Settings, host_name: str, audit_id: str) -> Rows:
-    """Rows of the containers of a host and their mounts."""
-    return _step(settings, host_name, audit_id, "container_inventory", container_rows)
+    """Rows of the containers of a host, their mounts, and what host and containers have of GPUs."""
+
+    def rows_of(host: AnyHost, audit_id: str) -> Rows:
+        return {**container_rows(host, audit_id), **gpu_rows(host, audit_id)}
+
+    return _step(settings, host_name, audit_id, "container_inventory", rows_of)
 
 
 def take_disk_usage(settings: Settings, host_name: str, audit_id: str) -> Rows:
-    """Rows of what takes a host's disk."""
-    return _step(settings, host_name, audit_id, "disk_usage", disk_usage_rows)
+    """Rows of what takes a host's disk, and its volumes."""
+
+    def rows_of(host: AnyHost, audit_id: str) -> Rows:
+        return {**disk_usage_rows(host, audit_id), **volume_rows(host, audit_id)}
+
+    return _step(settings, host_name, audit_id, "disk_usage", rows_of)
+
+
+def take_directories(settings: Settings, host_name: str, audit_id: str) -> Rows:
+    """Rows of the directories that containers mount, and of large ones beside compose files."""
+    return _step(settings, host_name, audit_id, "data_directories", directory_rows)
 
 
 def analyse_layers(settings: Settings, host_name: str, audit_id: str) -> tuple[Rows, Rows]:
@@ -66,6 +87,61 @@ def analyse_layers(settings: Settings, host_name: str, audit_id: str) -> tuple[R
             analysis.problems.append(_problem(host_name, error))
     problems = problem_rows(host_name, audit_id, "layer_analysis", analysis.problems)
     return {**analysis_rows(analysis, host_name, audit_id), "audit_problems": problems}, wasted_rows(analysis)
+
+
+def look_into_contents(settings: Settings, host_name: str, audit_id: str) -> tuple[Rows, Rows]:
+    """Rows about packages and about space, for analysed images that were not looked into before."""
+    with snapshot(settings.paths.database) as connection:
+        pending = fetch_rows(
+            connection,
+            sql_file("select_pending_contents.sql"),
+            audit_id=audit_id,
+            analyser_version=ANALYSER_VERSION,
+            content_version=CONTENT_VERSION,
+        )
+    problems: list[Problem] = []
+    packages: Rows = {}
+    space: Rows = {}
+    if pending:
+        try:
+            with open_host(settings, host_name) as host:
+                image_ids = [row["image_id"] for row in pending]
+                for contents in examine_contents(host, image_ids, settings.paths.layers, problems):
+                    for table, rows in contents_rows(contents).items():
+                        (space if table == "space_usage" else packages).setdefault(table, []).extend(rows)
+                    problems += [
+                        Problem(contents.image.name, "package metadata", warning) for warning in contents.warnings
+                    ]
+        except ImgoptError as error:
+            problems.append(_problem(host_name, error))
+    return {
+        **packages,
+        "audit_problems": problem_rows(host_name, audit_id, "package_inventory", problems),
+    }, space
+
+
+def check_gpus(settings: Settings, host_name: str, audit_id: str) -> Rows:
+    """Rows of the GPU verdicts on images and containers."""
+    with snapshot(settings.paths.database) as connection:
+        return {"gpu_checks": gpu_checks(connection, host_name, audit_id)}
+
+
+def find(settings: Settings, host_name: str, audit_id: str) -> Rows:
+    """Rows of what the rules find, and of the rules."""
+    rules, problems = load_rules(settings.findings.rules_folder)
+    with snapshot(settings.paths.database) as connection:
+        run = run_rules(connection, host_name, audit_id, rules, rule_values(settings))
+    return {
+        "finding_rules": finding_rows(rules),
+        "findings": run.findings,
+        "audit_problems": problem_rows(host_name, audit_id, "findings", [*problems, *run.problems]),
+    }
+
+
+def plan(settings: Settings, host_name: str, audit_id: str) -> Rows:
+    """Rows of the plan."""
+    with snapshot(settings.paths.database) as connection:
+        return {"optimization_plan": plan_rows(connection, host_name, audit_id)}
 
 
 def conclude(settings: Settings, host_name: str, audit_id: str) -> Rows:

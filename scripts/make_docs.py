@@ -1,4 +1,5 @@
-"""Writes docs/reference: tables from the schema, commands from the program, settings from their models, rules from SQL.
+"""Writes docs/reference: tables from the schema, commands from the program, settings from their models, and from
+their SQL the rules and the categories of space.
 
 With `--check` nothing is written; the pages that are out of date are named, and the exit code is 1. What is written by
 hand (the guide, the decisions, the worked queries) does not belong here.
@@ -7,9 +8,11 @@ hand (the guide, the decisions, the worked queries) does not belong here.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
+from imgopt_pipeline import contents
 from imgopt_pipeline.cli.app import app
 from imgopt_pipeline.findings.headers import SEVERITIES, Rule
 from imgopt_pipeline.findings.rule_files import built_in_rules
@@ -86,6 +90,14 @@ severity is that of the header; many rules raise or lower it by the bytes at sta
 [findings](../guide/findings.md).
 """
 
+CATEGORIES = f"""# Categories
+
+{_MADE}
+What each file that an image shows is, as `imgopt space` and the table `space_usage` tell it. The first category that
+fits counts, from top to bottom, so that every byte is in exactly one. The exact conditions:
+`imgopt_pipeline/contents/categories.sql`. More: [contents](../guide/contents.md).
+"""
+
 _TOP_LEVEL = {
     "home": "Where imgopt keeps its files. Default: `data/` of a checkout, else `~/.local/share/imgopt` (Linux).",
     "archives": "A folder of image archives, audited as host `archives`. Default: `archives/` in `home`.",
@@ -99,6 +111,7 @@ def pages() -> dict[str, str]:
         "cli.md": commands_page(),
         "settings.md": settings_page(),
         "rules.md": rules_page(),
+        "categories.md": categories_page(),
     }
 
 
@@ -145,6 +158,19 @@ def rules_page() -> str:
         for rule in rules
     ]
     return "\n".join([RULES, _markdown(heads, rows), *(_rule_section(rule) for rule in rules)])
+
+
+def categories_page() -> str:
+    """The categories of space in the order in which they are tried, from the comments of their SQL."""
+    text = resources.files(contents).joinpath("categories.sql").read_text()
+    _, _, statement = text.partition("CREATE TEMP TABLE categories AS")
+    comments: dict[str, str] = {}
+    for category, comment in re.findall(r"(?:THEN|ELSE)\s+'([^']+)'[^\S\n]*(?:--[^\S\n]*(.*))?", statement):
+        comments[category] = comments.get(category) or comment.strip()
+    if not comments or not all(comments.values()):
+        lacking = ", ".join(name for name, comment in comments.items() if not comment)
+        raise ValueError(f"categories.sql: no comment follows {lacking or 'any category'}")
+    return "\n".join([CATEGORIES, _markdown(("category", "what it is"), list(comments.items()))])
 
 
 def out_of_date(folder: Path) -> list[str]:

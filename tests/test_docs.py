@@ -1,7 +1,7 @@
 """The documents are true where a machine can tell.
 
-Generated pages are up to date and leave nothing out; every SQL example runs on a warehouse of real audits, and worked
-queries of the views that such a warehouse can fill find rows; commands shown parse; links and anchors lead somewhere.
+Generated pages are up to date and leave nothing out; every SQL example runs on a warehouse of real audits, and the
+worked queries of all views find rows there; commands shown parse; links and anchors lead somewhere.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from imgopt_pipeline.cli.app import app
 from imgopt_pipeline.settings import (
+    FindingSettings,
     GateSettings,
     HostSettings,
     LimitSettings,
@@ -37,16 +39,44 @@ DOCS = TOP / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = [TOP / "README.md", *sorted(DOCS.rglob("*.md"))]
 VIEWS = [view.name for view in warehouse_schema().values() if view.kind == "view"]
-# Archives have no containers.
-NEVER_IN_ARCHIVES = {"latest_containers"}
+# A described host's volumes and directories are not read yet.
+NEVER_FILLED = {"latest_volumes", "latest_data_directories"}
 SECTIONS: dict[str, type[BaseModel]] = {
     "hosts.NAME": HostSettings,
     "schedule": ScheduleSettings,
     "retention": RetentionSettings,
     "gates": GateSettings,
+    "findings": FindingSettings,
     "limits": LimitSettings,
 }
 PROGRAM: Any = get_command(app)
+FLEET = """
+bases:
+  debian:
+    - by: "# debian.sh"
+      debian: [libc6=2.41-12: 200kB, gcc-14=14.2.0: {size: 300kB, section: devel}]
+images:
+  - name: shop_api:2
+    base: debian
+    layers:
+      - run: pip install -r requirements.txt
+        size: 12MB
+        python: [torch==2.8.0+cu128: {size: 11MB, files: {torch/lib/libtorch_cuda.so: 9MB}}]
+      - copy: . /app
+        text: {app/main.py: "import torch\\ndevice = 'cuda' if torch.cuda.is_available() else 'cpu'\\n"}
+  - name: shop_api:1
+    base: debian
+    created: 2025-06-01T10:00:00Z
+    layers:
+      - run: pip install -r requirements.txt
+        size: 12.1MB
+        python: [torch==2.8.0+cu128: {size: 11MB, files: {torch/lib/libtorch_cuda.so: 9MB}}]
+  - {name: shop_worker:2, base: shop_api:2, env: {ROLE: worker}}
+containers:
+  - {name: shop_api_1, image: shop_api:2, mounts: ["/srv/shop/media:/media", "shop_data:/data"]}
+volumes: {shop_data: 1MB, old_data: 2MB}
+directories: [{path: /srv/shop/media, files: {clip.mp4: {size: 120MB, modified_days: 400, read_days: 300}}}]
+"""
 
 
 def blocks(language: str) -> Iterator[Any]:
@@ -66,19 +96,22 @@ def commands() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse after two audits of small archives, one of them grown in between and one broken."""
+    """A warehouse after audits of a small fleet, and of archives: two, one of which has grown, and a broken one."""
     home = tmp_path_factory.mktemp("docs")
+    (home / "none.yaml").touch()
+    (home / "fleet.yaml").write_text(FLEET)
     archives = home / "archives"
     layers = [{"srv/a": b"x" * 100_000, "srv/b": b"y" * 500}, {"srv/a": b"z" * 700}]
     write_archive(archives / "one.tar", "demo/one:1", layers)
     write_archive(archives / "two.tar", "demo/two:1", layers[:1])
     (archives / "broken.tar").write_bytes(b"no archive")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("IMGOPT_", "DOCKER_"))}
-    environment |= {"IMGOPT_HOME": str(home), "HOME": str(home)}
-    for _ in range(2):
-        audit = [sys.executable, "-m", "imgopt_pipeline.cli", "audit", "--host", "archives"]
-        subprocess.run(audit, env=environment | {"PYTHONPATH": str(TOP)}, cwd=home, check=True, capture_output=True)
-        write_archive(archives / "one.tar", "demo/one:1", [*layers, {"srv/c": b"w" * 900}])
+    environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith(("IMGOPT_", "DOCKER_"))}
+    environment |= {"IMGOPT_HOME": str(home), "IMGOPT_CONFIG": str(home / "none.yaml"), "HOME": str(home)}
+    for words in (["demo", "--fleet", str(home / "fleet.yaml")], *[["audit", "--host", "archives"]] * 2):
+        done = CliRunner(env=environment).invoke(app, words)
+        assert done.exit_code == 0, done.output
+        if words[0] == "audit":
+            write_archive(archives / "one.tar", "demo/one:1", [*layers, {"srv/c": b"w" * 900}])
     return home / "imgopt.duckdb"
 
 
@@ -147,7 +180,7 @@ def test_worked_queries_find_something(warehouse: Path, view: str) -> None:
     assert re.search(rf"\bFROM {view}\b", text)
     with snapshot(warehouse) as connection:
         rows = connection.execute(text).fetchall()
-    assert bool(rows) == (view not in NEVER_IN_ARCHIVES)
+    assert bool(rows) == (view not in NEVER_FILLED)
 
 
 def test_there_is_no_query_without_its_view() -> None:
@@ -176,7 +209,7 @@ def test_every_page_is_on_the_map() -> None:
 
 
 def test_nothing_names_an_address_or_a_machine_of_ours() -> None:
-    allowed = ("http://127.0.0.1", "http://{address}")
+    allowed = ("http://127.0.0.1", "http://{address}", "https://example.org")
     files = [*PAGES, *REFERENCE.rglob("*.sql"), *(TOP / "imgopt_pipeline").rglob("*.py")]
     files += [*(TOP / "imgopt_pipeline").rglob("*.sql"), *TOP.glob("*.yaml"), TOP / "Makefile", TOP / "pyproject.toml"]
     # Where this checkout lies; by the whole path where that begins in a folder every machine has.

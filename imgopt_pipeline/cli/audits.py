@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from imgopt_pipeline.cli.demos import audit_demo
 from imgopt_pipeline.cli.images import print_reports
 from imgopt_pipeline.cli.output import errors, shown_progress
 from imgopt_pipeline.errors import HostUnreachable
-from imgopt_pipeline.settings import ARCHIVES_HOST, Settings, load_settings
+from imgopt_pipeline.settings import ARCHIVES_HOST, DEMO_HOST, Settings, load_settings
 from imgopt_pipeline.warehouse.store import fetch_rows, snapshot
 
 
@@ -20,11 +21,27 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     host: Annotated[list[str] | None, typer.Option("--host", help="Only this host; may be repeated.")] = None,
+    else_demo: Annotated[
+        bool, typer.Option("--else-demo", help="Without an engine and archives here, audit the demo fleet instead.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Audit the configured hosts (by default the local engine) and print the report. Changes nothing on them."""
     settings = load_settings()
-    hosts = _chosen(settings, host)
+    try:
+        hosts = _chosen(settings, host)
+    except HostUnreachable as error:
+        if not else_demo or host:
+            raise
+        errors().print(
+            f"{error}\nShowing the demo fleet meanwhile: a server that is made up, at true sizes.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        audit_demo(settings)
+        print_reports(settings, [DEMO_HOST], json=json)
+        return
     from imgopt_pipeline.orchestration.running import run_audit
 
     with shown_progress():

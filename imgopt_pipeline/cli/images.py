@@ -36,7 +36,7 @@ def images(host: HostName = None, json: Json = False) -> None:
     """List all images of the newest audits, biggest first."""
     settings = load_settings()
     with snapshot(settings.paths.database) as connection:
-        _check_host(connection, host)
+        check_host(connection, host)
         rows = query(connection, "select_images", host=host)
     if json:
         print_json(rows)
@@ -54,7 +54,7 @@ def image(
 ) -> None:
     """Show one image of the newest audit: layers, dead files, containers."""
     with snapshot(load_settings().paths.database) as connection:
-        row = _find(query(connection, "select_images", host=host), reference)
+        row = find_image(query(connection, "select_images", host=host), reference)
         scope = {"image_id": row["image_id"]}
         layers = query(connection, "select_image_layers", host=row["host"], **scope)
         waste = query(connection, "select_image_waste", **scope)
@@ -69,7 +69,7 @@ def print_reports(settings: Settings, hosts: list[str] | None, *, json: bool = F
     """The reports of some hosts, or of all."""
     with snapshot(settings.paths.database) as connection:
         for host in hosts or []:
-            _check_host(connection, host)
+            check_host(connection, host)
         found = [item for host in (hosts or _EVERY_HOST) for item in audit_reports(connection, host)]
     if not found:
         raise ImageNotFound(
@@ -84,6 +84,7 @@ def print_reports(settings: Settings, hosts: list[str] | None, *, json: bool = F
                     "audit": item.audit,
                     "images": item.images,
                     "disk_usage": item.usage,
+                    "plan": item.plan,
                     "problems": item.problems,
                 }
                 for item in found
@@ -95,7 +96,7 @@ def print_reports(settings: Settings, hosts: list[str] | None, *, json: bool = F
     show(where_to_look(settings.paths.database))
 
 
-def _check_host(connection: duckdb.DuckDBPyConnection, host: str | None) -> None:
+def check_host(connection: duckdb.DuckDBPyConnection, host: str | None) -> None:
     """Raise SettingsError for a host that was never audited, with the nearest that was."""
     known = [row["host"] for row in query(connection, "select_audits", host=None)]
     if host is not None and host not in known:
@@ -106,7 +107,8 @@ def _check_host(connection: duckdb.DuckDBPyConnection, host: str | None) -> None
         )
 
 
-def _find(rows: list[dict[str, Any]], reference: str) -> dict[str, Any]:
+def find_image(rows: list[dict[str, Any]], reference: str) -> dict[str, Any]:
+    """The image of that tag, ID or beginning of an ID. Raises ImageNotFound, with the nearest name."""
     tagged = reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
     for row in rows:
         if row["image_id"] == reference or {reference, tagged} & set(row["image_references"]):

@@ -12,10 +12,13 @@ import typer
 
 from imgopt_pipeline.cli.output import print_json, show, shown_progress
 from imgopt_pipeline.reports.image import failed_gates, inspection_document, inspection_view
+from imgopt_pipeline.reports.image_contents import contents_document, contents_view
 from imgopt_pipeline.settings import Settings, load_settings
 from imgopt_pipeline.units import parse_bytes
 
 if TYPE_CHECKING:
+    from imgopt_pipeline.hosts.models import Image
+    from imgopt_pipeline.hosts.opening import AnyHost
     from imgopt_pipeline.layers.analysis import ImageAnalysis
 
 Subject = Annotated[str, typer.Argument(help="An image of a host, or the path of an archive or OCI layout.")]
@@ -42,12 +45,15 @@ def inspect(
     verify: Verify = False,
     no_cache: NoCache = False,
 ) -> None:
-    """Show what one image holds: layers, live and dead bytes, what wastes space."""
-    analysis = _analyse(subject, host, image, platform, verify, no_cache)
+    """Show what one image holds: layers, live and dead bytes, packages, what fills it, what speaks for a GPU."""
+    from imgopt_pipeline.examining import examine_image
+
+    with _opened(subject, host, image, platform, verify, no_cache) as (opened, found, cache, verify_bytes):
+        examined = examine_image(opened, found, cache, verify_bytes=verify_bytes)
     if json:
-        print_json(inspection_document(analysis))
+        print_json(inspection_document(examined.analysis) | contents_document(examined))
     else:
-        show(*inspection_view(analysis))
+        show(*inspection_view(examined.analysis), *contents_view(examined))
 
 
 def check(
@@ -85,8 +91,18 @@ def check(
 def _analyse(
     subject: str, host_name: str | None, image_name: str, platform: str | None, verify: bool, no_cache: bool
 ) -> ImageAnalysis:
-    from imgopt_pipeline.hosts.opening import open_subject
     from imgopt_pipeline.layers.analysis import analyse_image
+
+    with _opened(subject, host_name, image_name, platform, verify, no_cache) as (host, image, cache, verify_bytes):
+        return analyse_image(host, image, cache, verify_bytes=verify_bytes)
+
+
+@contextmanager
+def _opened(
+    subject: str, host_name: str | None, image_name: str, platform: str | None, verify: bool, no_cache: bool
+) -> Iterator[tuple[AnyHost, Image, Path, int]]:
+    """The host and the image asked for, the folder to cache its layers in, and up to which size to hash them."""
+    from imgopt_pipeline.hosts.opening import open_subject
 
     settings = load_settings()
     with (
@@ -95,8 +111,7 @@ def _analyse(
         open_subject(settings, subject, host_name=host_name, platform=platform) as (host, reference),
     ):
         image = host.image(image_name or reference)
-        bytes_to_verify = settings.limits.layer_bytes if verify else settings.limits.verify_bytes
-        return analyse_image(host, image, cache, verify_bytes=bytes_to_verify)
+        yield host, image, cache, settings.limits.layer_bytes if verify else settings.limits.verify_bytes
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 from imgopt_pipeline.errors import ImageNotFound, ImgoptError, LimitExceeded, UnreadableArchive
 from imgopt_pipeline.hosts.archive_files import ArchiveFiles, Blob, looks_like_archive, open_archive, shown
 from imgopt_pipeline.hosts.image_config import check_layer_count, familiar, image_from_config, is_digest
-from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, Image, Problem
+from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, HostGpu, Image, Problem, Volume
 from imgopt_pipeline.limits import DEFAULT_LIMITS, Limits
 from imgopt_pipeline.names import printable
 
@@ -89,6 +89,12 @@ class ArchiveHost:
 
     def disk_usage(self) -> list[DiskUsage]:
         return []
+
+    def volumes(self) -> list[Volume]:
+        return []
+
+    def gpus(self) -> HostGpu:
+        return HostGpu(known=False, evidence=("a folder of archives has no machine to look at",))
 
     def problems(self) -> list[Problem]:
         return list(self._problems)

@@ -28,8 +28,9 @@ from imgopt_pipeline.hosts.engine_files import (
     sweep_helpers,
 )
 from imgopt_pipeline.hosts.engine_usage import disk_usage_from_df
+from imgopt_pipeline.hosts.host_gpus import container_processes, local_gpu_processes, look_for_gpus, runs_here
 from imgopt_pipeline.hosts.image_config import familiar, image_from_config
-from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, Image, Problem
+from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, HostGpu, Image, Problem
 from imgopt_pipeline.limits import DEFAULT_LIMITS, Limits
 from imgopt_pipeline.names import printable
 
@@ -99,16 +100,24 @@ class EngineHost:
             listed = self.client.containers(all=True)
         wanted = [item for item in listed if HELPER_LABEL not in (item.get("Labels") or {})]
         sizes = {item.get("Id"): item.get("SizeRw") or 0 for item in self._df().get("Containers") or []}
+        on_gpu = local_gpu_processes() if self._runs_here() else None
 
         def one(item: dict[str, Any]) -> Container:
             with engine_errors("it was removed while it was being read"):
                 inspected = self.client.inspect_container(item["Id"])
-            return container_from_inspect(inspected, sizes.get(item["Id"]), self._log_bytes(inspected))
+            processes = container_processes(self.client, inspected, on_gpu)
+            return container_from_inspect(inspected, sizes.get(item["Id"]), self._log_bytes(inspected), processes)
 
         return self._each(wanted, one, lambda item: f"container {printable(str((item.get('Names') or ['?'])[0]))}")
 
     def disk_usage(self) -> list[DiskUsage]:
         return disk_usage_from_df(self._df())
+
+    def gpus(self) -> HostGpu:
+        """What the engine's machine has for GPUs."""
+        with engine_errors("the engine does not say what it is"):
+            info = self.client.info()
+        return look_for_gpus(info, self._runs_here(), self.files)
 
     def problems(self) -> list[Problem]:
         return list(self._problems)
@@ -130,6 +139,20 @@ class EngineHost:
             smallest = min(listed, key=lambda item: int(item.get("Size") or 0))
             self._helpers[folder] = HelperFiles(self.client, smallest["Id"], folder)
         return self._helpers[folder]
+
+    @contextmanager
+    def image_files(self, image: Image) -> Iterator[HelperFiles]:
+        """The files of an image, through a helper container of it. Raises UnreadableLayer, ImageNotFound."""
+        with engine_errors("the engine does not describe it", missing=ImageNotFound):
+            inspected = self.client.inspect_image(image.image_id)
+        declared = (inspected.get("Config") or {}).get("Volumes") or {}
+        self._sweep()
+        volumes = [path for path in declared if path.startswith("/") and path.strip("/.")]
+        files = HelperFiles(self.client, image.image_id, None, volumes=volumes)
+        try:
+            yield files
+        finally:
+            files.remove()
 
     def direct_files(self, folder: str) -> DirectFiles | None:
         """The same from this machine's disk, where the engine runs here and this user may read it."""
@@ -205,6 +228,10 @@ class EngineHost:
                 self._problems.append(Problem("disk usage", "disk usage", error.message))
                 self._usage = {}
         return self._usage
+
+    def _runs_here(self) -> bool:
+        facts = self.facts()
+        return runs_here(facts.local, facts.root_dir)
 
     def _sweep(self) -> None:
         """Remove what a crash left, once per connection."""

@@ -1,10 +1,11 @@
-"""A `Container` from what the API says of it. Values of its environment never get further than here."""
+"""A `Container` from what the API says of it. Values of its environment get no further, but for `gpu_settings`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imgopt_pipeline.hosts.gpu_settings import container_gpu
 from imgopt_pipeline.hosts.image_config import familiar, parse_time
 from imgopt_pipeline.hosts.models import Container, Mount
 from imgopt_pipeline.names import printable
@@ -13,9 +14,12 @@ _COMPOSE = "com.docker.compose."
 
 
 def container_from_inspect(
-    inspected: Mapping[str, Any], writable_bytes: int | None, log_bytes: int | None
+    inspected: Mapping[str, Any],
+    writable_bytes: int | None,
+    log_bytes: int | None,
+    gpu_processes: Sequence[str] | None = None,
 ) -> Container:
-    """A container from `GET /containers/{id}/json`; sizes come from elsewhere, None where unknown."""
+    """A container from `GET /containers/{id}/json`; the rest comes from elsewhere, None where unknown."""
     state = inspected.get("State") or {}
     config = inspected.get("Config") or {}
     host = inspected.get("HostConfig") or {}
@@ -46,6 +50,7 @@ def container_from_inspect(
         log_driver=printable(str((host.get("LogConfig") or {}).get("Type") or "")),
         log_bytes=log_bytes,
         writable_bytes=writable_bytes,
+        gpu=container_gpu(inspected, gpu_processes),
     )
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imgopt_pipeline.errors import LimitExceeded, UnreadableArchive
+from imgopt_pipeline.hosts.gpu_settings import gpu_environment
 from imgopt_pipeline.hosts.models import Image, with_chain_ids
 from imgopt_pipeline.limits import Limits
 from imgopt_pipeline.names import printable
@@ -63,6 +64,7 @@ def image_from_config(
             user=printable(str(config.get("User") or "")),
             has_healthcheck=has_healthcheck(config.get("Healthcheck")),
             env_names=env_names(config.get("Env")),
+            gpu_environment=gpu_environment(config.get("Env")),
             source=source,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -100,7 +102,7 @@ def has_healthcheck(healthcheck: object) -> bool:
 
 
 def env_names(environment: object) -> tuple[str, ...]:
-    """Names of the environment variables; their values are never kept."""
+    """Names of the environment variables; values are never kept, but for those of `gpu_settings`."""
     entries = environment if isinstance(environment, list) else []
     return tuple(printable(str(entry).partition("=")[0]) for entry in entries)
 

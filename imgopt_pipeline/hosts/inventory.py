@@ -47,7 +47,7 @@ def image_rows(host: Host, audit_id: str) -> Rows:
 
 
 def container_rows(host: Host, audit_id: str) -> Rows:
-    """Rows of `container_inventory` and `container_mounts`."""
+    """Rows of `container_inventory`, `container_mounts` and `container_gpus`."""
     containers = host.containers()
     return {
         "container_inventory": [_container_row(host.name, audit_id, container) for container in containers],
@@ -65,6 +65,26 @@ def container_rows(host: Host, audit_id: str) -> Rows:
             for container in containers
             for mount in container.mounts
         ],
+        "container_gpus": [_container_gpu_row(host.name, audit_id, container) for container in containers],
+    }
+
+
+def gpu_rows(host: Host, audit_id: str) -> Rows:
+    """Rows of `host_gpus`."""
+    gpus = host.gpus()
+    return {
+        "host_gpus": [
+            {
+                "audit_id": audit_id,
+                "host": host.name,
+                "known": gpus.known,
+                "devices": list(gpus.devices),
+                "driver_version": gpus.driver_version,
+                "runtimes": list(gpus.runtimes),
+                "default_runtime": gpus.default_runtime,
+                "evidence": list(gpus.evidence),
+            }
+        ]
     }
 
 
@@ -199,4 +219,18 @@ def _container_row(host_name: str, audit_id: str, container: Container) -> dict[
         "log_driver": container.log_driver,
         "log_bytes": container.log_bytes,
         "writable_bytes": container.writable_bytes,
+    }
+
+
+def _container_gpu_row(host_name: str, audit_id: str, container: Container) -> dict[str, Any]:
+    gpu = container.gpu
+    return {
+        "audit_id": audit_id,
+        "host": host_name,
+        "container_id": container.container_id,
+        "runtime": gpu.runtime,
+        "requests": list(gpu.requests),
+        "environment": list(gpu.environment.items()),
+        "arguments": list(gpu.arguments),
+        "processes": None if gpu.processes is None else list(gpu.processes),
     }

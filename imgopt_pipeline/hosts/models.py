@@ -46,6 +46,7 @@ class Image:
     user: str = ""
     has_healthcheck: bool = False
     env_names: tuple[str, ...] = ()
+    gpu_environment: dict[str, str] = field(default_factory=dict)
     source: str = ""
 
     @property
@@ -75,6 +76,77 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerGpu:
+    """What a container was given and told about GPUs.
+
+    `requests`: device requests and devices as words, such as `capability gpu, count all`, `device
+    /dev/nvidia0`, `CDI nvidia.com/gpu=all`. `environment`: variables about GPUs and devices, the only
+    ones whose values are kept. `arguments`: arguments of its command that name a device. `processes`:
+    its processes that a GPU lists, None where no GPU could be asked.
+    """
+
+    runtime: str = ""
+    requests: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    processes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostGpu:
+    """What a host has for GPUs. `known` is False where nobody could look (folders of archives).
+
+    `evidence` says in words what was looked at and what was seen.
+    """
+
+    known: bool = False
+    devices: tuple[str, ...] = ()
+    driver_version: str | None = None
+    runtimes: tuple[str, ...] = ()
+    default_runtime: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume. `containers` counts those that mount it, running or not; `anonymous`: the engine named it."""
+
+    name: str
+    driver: str
+    mountpoint: str
+    size_bytes: int | None
+    containers: int
+    anonymous: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """A directory of the host that containers mount (bind, volume) or that lies beside compose files (project).
+
+    The fields are those of the table `data_directories`. Sizes are None where it cannot be read from here.
+    """
+
+    path: str
+    kind: str
+    volume: str | None
+    containers: tuple[str, ...]
+    compose_project: str | None
+    running: bool
+    size_bytes: int | None
+    files: int | None
+    contents: str
+    contents_bytes: dict[str, int]
+    unmodified_bytes: int | None
+    unread_bytes: int | None
+    unused_bytes: int | None
+    idle_days: int
+    filesystem: str
+    remote: bool
+    in_use_by: tuple[str, ...] | None
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A container, running or not. Values of environment variables are never read into it."""
 
@@ -97,6 +169,7 @@ class Container:
     log_driver: str
     log_bytes: int | None
     writable_bytes: int | None
+    gpu: ContainerGpu = ContainerGpu()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +217,8 @@ class Host(Protocol):
     def image(self, reference: str) -> Image: ...
     def containers(self) -> list[Container]: ...
     def disk_usage(self) -> list[DiskUsage]: ...
+    def volumes(self) -> list[Volume]: ...
+    def gpus(self) -> HostGpu: ...
     def problems(self) -> list[Problem]: ...
     def close(self) -> None: ...
 

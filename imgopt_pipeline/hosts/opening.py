@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from imgopt_pipeline.errors import SettingsError, UnreadableArchive
 from imgopt_pipeline.hosts.archives import ARCHIVE_SUFFIXES, ArchiveHost
-from imgopt_pipeline.settings import ARCHIVES_HOST, Settings
+from imgopt_pipeline.hosts.described import DescribedHost, is_described
+from imgopt_pipeline.limits import Limits
+from imgopt_pipeline.settings import ARCHIVES_HOST, DEMO_HOST, Settings
 
 if TYPE_CHECKING:
     from imgopt_pipeline.hosts.engine import EngineHost
@@ -19,8 +21,10 @@ AnyHost: TypeAlias = "EngineHost | ArchiveHost"
 
 
 def host_names(settings: Settings) -> list[str]:
-    """All hosts that can be audited, the archive folder last where there is one."""
-    return [*settings.hosts, *([ARCHIVES_HOST] if settings.archives_folder.is_dir() else [])]
+    """All hosts that can be audited, the archive folder and the demo fleet last where they are there."""
+    archives = [ARCHIVES_HOST] if settings.archives_folder.is_dir() else []
+    demo = [DEMO_HOST] if is_described(settings.paths.demo) else []
+    return [*settings.hosts, *archives, *demo]
 
 
 def check_host_name(settings: Settings, name: str) -> None:
@@ -68,14 +72,23 @@ def _looks_like_path(subject: str) -> bool:
 def _host(settings: Settings, name: str) -> AnyHost:
     check_host_name(settings, name)
     limits = settings.limits.to_limits()
+    if name == DEMO_HOST:
+        return DescribedHost(name, settings.paths.demo, limits=limits)
     if name == ARCHIVES_HOST:
-        return ArchiveHost(name, settings.archives_folder, limits=limits)
+        return _archive_host(name, settings.archives_folder, limits, None)
     host = settings.hosts[name]
     if host.archives is not None:
-        return ArchiveHost(name, host.archives, limits=limits, platform=host.platform)
+        return _archive_host(name, host.archives, limits, host.platform)
     # Late: the Docker SDK takes a tenth of a second to import, which whoever reads an archive is spared.
     from imgopt_pipeline.hosts.connection import engine_addresses
     from imgopt_pipeline.hosts.engine import EngineHost
 
     configured = None if host.engine == "auto" else host.engine
     return EngineHost(name, engine_addresses(configured, tls_folder=host.tls_folder), limits=limits)
+
+
+def _archive_host(name: str, folder: Path, limits: Limits, platform: str | None) -> ArchiveHost:
+    """A folder of archives, and what its description says beside, where it has one."""
+    if is_described(folder):
+        return DescribedHost(name, folder, limits=limits, platform=platform)
+    return ArchiveHost(name, folder, limits=limits, platform=platform)

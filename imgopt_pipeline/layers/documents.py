@@ -37,6 +37,7 @@ DOCUMENTS = "|".join(
         r"(^|/)EGG-INFO/(PKG-INFO|top_level\.txt|requires\.txt)$",
         r"(site|dist)-packages/[^/]+/(_?version|build_and_package_info)\.py$",
         r"(site|dist)-packages/(torch|paddle|cupy|mxnet|jaxlib|xgboost)/(version/__init__|_version|version)\.py$",
+        r"(site|dist)-packages/onnxruntime/capi/build_and_package_info\.py$",
         r"tensorflow/python/platform/build_info\.py$",
         r"(^|/)(package|\.package-lock|package-lock|npm-shrinkwrap)\.json$",
         r"(^|/)(yarn\.lock|pnpm-lock\.yaml|node_modules/\.modules\.yaml|node_modules/\.yarn-integrity)$",

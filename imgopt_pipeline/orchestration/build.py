@@ -7,6 +7,7 @@ import dagster as dg
 from imgopt_pipeline.hosts.opening import host_names
 from imgopt_pipeline.orchestration.assets.analysis import analysis_assets
 from imgopt_pipeline.orchestration.assets.inventory import inventory_assets
+from imgopt_pipeline.orchestration.assets.planning import planning_assets
 from imgopt_pipeline.orchestration.assets.reporting import reporting_assets
 from imgopt_pipeline.orchestration.checks import audit_checks
 from imgopt_pipeline.orchestration.io_manager import WarehouseIOManager
@@ -19,7 +20,12 @@ def build_defs(settings: Settings) -> dg.Definitions:
     """Fresh definitions; tests and the command line pass settings of their own."""
     hosts = dg.StaticPartitionsDefinition(host_names(settings))
     return dg.Definitions(
-        assets=[*inventory_assets(hosts), *analysis_assets(hosts), *reporting_assets(hosts)],
+        assets=[
+            *inventory_assets(hosts),
+            *analysis_assets(hosts),
+            *planning_assets(hosts),
+            *reporting_assets(hosts),
+        ],
         asset_checks=audit_checks(),
         jobs=[audit_job(), housekeeping_job()],
         schedules=[

@@ -12,6 +12,7 @@ _SPECS = {
     "host_readable": ("image_inventory", "Everything on the host could be read."),
     "image_size": ("layer_analysis", "No image is over the limit (`gates.image_bytes`)."),
     "efficiency": ("layer_analysis", "No image is under the least efficiency (`gates.lowest_efficiency`)."),
+    "gpu_builds_used": ("gpu_checks", "No image is built for a GPU that it is not given."),
     "cache_current": ("layer_analysis", "All layers were analysed by this version."),
     "schema_current": ("audit_report", "The warehouse fits the schema of this version."),
 }

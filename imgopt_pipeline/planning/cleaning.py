@@ -9,13 +9,46 @@ from datetime import datetime
 from imgopt_pipeline.planning import commands
 from imgopt_pipeline.planning.facts import AuditFacts, ImageFacts, VolumeFacts
 from imgopt_pipeline.planning.priorities import Item, unread_bytes
-from imgopt_pipeline.planning.provenance import repository
+from imgopt_pipeline.planning.provenance import repository, telling_digests
 from imgopt_pipeline.units import count, format_bytes
 
 LOG_BYTES = 100_000_000
+WORTH_BYTES = 1_000_000
+"""An image that frees less is not worth removing."""
+
 _NAMES_SHOWN = 5
 _LOG_DRIVER = "json-file"
 _BUILD_CACHE_RULE = "old-build-cache"
+_OPTIMIZE, _ASK = ("optimize", "low"), ("needs a person", "medium")
+_SORTS = {
+    "dangling": (
+        "dangling image",
+        "No tag names them and no container uses them: what newer builds left behind.",
+        _OPTIMIZE,
+    ),
+    "old": (
+        "old version",
+        "A newer image has their repository's name, no container uses them, and a pull brings them back.",
+        _OPTIMIZE,
+    ),
+    "old build": (
+        "old build",
+        "A newer image has their repository's name and no container uses them; they were built here, so that no pull"
+        " brings them back.",
+        _ASK,
+    ),
+    "unused": (
+        "unused image",
+        "No container uses them, running or not, and a pull brings them back.",
+        _OPTIMIZE,
+    ),
+    "unused build": (
+        "unused image built here",
+        "No container uses them, running or not; they were built here, so that no pull brings them back.",
+        _ASK,
+    ),
+}
+"""Noun, reason, and decision with risk, of each sort of image that nothing uses."""
 
 
 def removable_images(facts: AuditFacts) -> dict[str, list[ImageFacts]]:
@@ -26,16 +59,16 @@ def removable_images(facts: AuditFacts) -> dict[str, list[ImageFacts]]:
     if not facts.has_engine:
         return {}
     newest = _newest(facts.images)
-    sorts: dict[str, list[ImageFacts]] = {"dangling": [], "old": [], "unused": []}
+    sorts: dict[str, list[ImageFacts]] = {sort: [] for sort in _SORTS}
     for image in facts.images:
         if image.containers:
             continue
         if image.dangling:
             sorts["dangling"].append(image)
         elif all(newest[repository(reference)] != image.image_id for reference in image.references):
-            sorts["old"].append(image)
+            sorts["old" if telling_digests(image) else "old build"].append(image)
         elif facts.usage_known:
-            sorts["unused"].append(image)
+            sorts["unused" if telling_digests(image) else "unused build"].append(image)
     ids = {image.image_id for images in sorts.values() for image in images}
     held = _chains(image for image in facts.images if image.image_id not in ids)
     return {sort: [image for image in images if _frees(image, held, facts)] for sort, images in sorts.items()}
@@ -69,15 +102,8 @@ def cleaning_items(facts: AuditFacts, removable: dict[str, list[ImageFacts]]) ->
     return items
 
 
-_SORTS = {
-    "dangling": ("dangling image", "No tag names them and no container uses them: what newer builds left behind."),
-    "old": ("old version", "A newer image has their repository's name, and no container uses them."),
-    "unused": ("unused image", "No container uses them, running or not."),
-}
-
-
 def _images(facts: AuditFacts, removable: dict[str, list[ImageFacts]], sort: str, images: Sequence[ImageFacts]) -> Item:
-    noun, why = _SORTS[sort]
+    noun, why, (decision, risk) = _SORTS[sort]
     freed = freed_bytes(facts, [image for others in removable.values() for image in others])
     alone = freed_bytes(facts, images)
     gain = sum(freed[image.image_id] for image in images)
@@ -87,13 +113,15 @@ def _images(facts: AuditFacts, removable: dict[str, list[ImageFacts]], sort: str
     return _item(
         facts,
         "image" if only else "host",
-        only.name if only else count(len(images), noun),
+        only.name if only else _several(len(images), noun),
         gain,
         image_id=only.image_id if only else None,
-        action="remove it" if only else "remove them",
+        action=f"remove {'an' if noun[0] in 'ou' else 'a'} {noun}" if only else "remove them",
         size_bytes=sum(image.size_bytes or image.reported_bytes or 0 for image in images),
+        decision=decision,
+        risk=risk,
         counted=_listed([f"{image.name} {format_bytes(freed[image.image_id])}" for image in parts])
-        + "; layers that no other image holds.",
+        + ", in layers that no other image holds.",
         reason=why + (" Some of the bytes go only when the other unused images go as well." if together else ""),
         prerequisites=("See that nobody means to start one of them again: a build or a pull brings it back.",),
         command=commands.remove_images(facts, images),
@@ -127,7 +155,7 @@ def _build_cache(facts: AuditFacts) -> Item:
         "host",
         "build cache",
         facts.build_cache_reclaimable_bytes,
-        action="remove it",
+        action="empty it",
         size_bytes=facts.build_cache_bytes,
         counted=f"{format_bytes(facts.build_cache_reclaimable_bytes)} of build cache that no image uses, by the account"
         " of the engine.",
@@ -205,6 +233,12 @@ def _item(
     )
 
 
+def _several(number: int, noun: str) -> str:
+    """`3 unused images built here`."""
+    head, _, tail = noun.partition(" built")
+    return count(number, head) + (f" built{tail}" if tail else "")
+
+
 def _newest(images: Iterable[ImageFacts]) -> dict[str, str]:
     """The newest image of each repository, of equally old ones one that is used."""
     of_repository: dict[str, list[ImageFacts]] = defaultdict(list)
@@ -223,8 +257,9 @@ def _chains(images: Iterable[ImageFacts]) -> set[str]:
 
 
 def _frees(image: ImageFacts, held: set[str], facts: AuditFacts) -> bool:
-    """Whether anything of it is held by no staying image; what other leaving images hold too goes with them."""
-    return unread_bytes(image) > 0 or any(facts.chain_bytes.get(chain) for chain in _chains([image]) - held)
+    """Whether enough of it is held by no staying image; what other leaving images hold too goes with them."""
+    own_bytes = sum(facts.chain_bytes.get(chain) or 0 for chain in _chains([image]) - held)
+    return unread_bytes(image) + own_bytes >= WORTH_BYTES
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -62,7 +62,8 @@ def main_framework(image: ImageFacts) -> str:
 
 def cpu_only_means(image: ImageFacts) -> str:
     """`CPU-only torch`."""
-    return f"CPU-only {main_framework(image) or 'packages'}"
+    framework = main_framework(image)
+    return f"CPU-only {cpu_variant(framework) or framework or 'packages'}"
 
 
 def cpu_only_edits(image: ImageFacts) -> list[str]:

@@ -39,7 +39,7 @@ def provenance(image: ImageFacts, base_labels: Mapping[str, str]) -> Provenance:
     repositories = [repository(reference) for reference in image.references]
     if image.dangling and not repositories:
         repositories = [repository(c.image_reference) for c in image.containers if not _is_id(c.image_reference)]
-    digests = _telling_digests(image)
+    digests = telling_digests(image)
     foreign = next((name for name in repositories if "/" in name and not name.startswith("localhost/")), None)
 
     composed = next((c for c in image.containers if _default_name(c, repositories)), None)
@@ -94,7 +94,7 @@ def official_images() -> frozenset[str]:
     return frozenset(resources.files(__package__).joinpath("official_images.txt").read_text().split())
 
 
-def _telling_digests(image: ImageFacts) -> list[str]:
+def telling_digests(image: ImageFacts) -> list[str]:
     """Repository digests that say something.
 
     A containerd store gives every image one with its own ID, and Podman gives its builds one of localhost.

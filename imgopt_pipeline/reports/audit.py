@@ -14,6 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from imgopt_pipeline.reports.plan import recap_view
 from imgopt_pipeline.sql import Value
 from imgopt_pipeline.units import count, format_bytes, format_percent, format_seconds
 from imgopt_pipeline.warehouse.store import fetch_rows
@@ -28,7 +29,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What is known of one host: its newest audit, images (biggest first), usage by kind, problems.
+    """What is known of one host: its newest audit, images (biggest first), usage by kind, plan, problems.
 
     `dead_bytes` counts each stored layer once; `change_bytes` is since the audit before, None for the first.
     """
@@ -36,6 +37,7 @@ class AuditReport:
     audit: dict[str, Any]
     images: Rows
     usage: Rows
+    plan: Rows
     problems: Rows
     dead_bytes: int
     change_bytes: int | None
@@ -58,11 +60,13 @@ def audit_reports(connection: duckdb.DuckDBPyConnection, host: str | None = None
         query(connection, "select_trend", host=host),
     )
     dead = query(connection, "select_dead_bytes", host=host)
+    plan = query(connection, "select_plan", host=host)
     return [
         AuditReport(
             audit=audit,
             images=_of_host(images, audit["host"]),
             usage=_of_host(usage, audit["host"]),
+            plan=_of_host(plan, audit["host"]),
             problems=_of_host(problems, audit["host"]),
             dead_bytes=sum(row["dead_bytes"] for row in _of_host(dead, audit["host"])),
             change_bytes=next((row["change_bytes"] for row in _of_host(trend, audit["host"])), None),
@@ -74,6 +78,8 @@ def audit_reports(connection: duckdb.DuckDBPyConnection, host: str | None = None
 def report_view(report: AuditReport, *, limit_bytes: int, narrow: bool = False) -> list[RenderableType]:
     """A host's report for a person."""
     parts: list[RenderableType] = [Text(), _heading(report), Text()]
+    if report.plan:
+        parts += [*recap_view(report.plan, narrow=narrow), Text()]
     if report.images:
         parts += [_image_table(report, limit_bytes, narrow), Text(), *_remarks(report, limit_bytes), Text()]
     if report.usage:
@@ -86,7 +92,8 @@ def report_view(report: AuditReport, *, limit_bytes: int, narrow: bool = False) 
 def where_to_look(database: Path) -> Text:
     """The end of all reports: where the rest is."""
     return Text(
-        f"Everything else is in {database} (`imgopt sql`, `imgopt images`, `imgopt image NAME`).\n"
+        "Why, and the commands that do it: `imgopt plan`. One image on a screen: `imgopt explain NAME`.\n"
+        f"Everything else is in {database} (`imgopt findings`, `imgopt space`, `imgopt packages`, `imgopt sql`).\n"
         "The Dagster UI: `imgopt ui` (in a checkout `make ui`).",
         style="dim",
     )

@@ -316,3 +316,355 @@ COMMENT ON COLUMN wasted_files.files IS 'Files in this row: 1, or more in a sum.
 COMMENT ON COLUMN wasted_files.size_bytes IS 'Their contents.';
 COMMENT ON COLUMN wasted_files.killed_by IS 'The layer that hides it; its own layer where that names the path twice.';
 COMMENT ON COLUMN wasted_files.reason IS 'overwritten, deleted, metadata (only mode, owner or time changed), or opaque (hidden by an opaque directory).';
+
+CREATE TABLE IF NOT EXISTS package_inventory (
+    image_id VARCHAR NOT NULL,
+    ecosystem VARCHAR NOT NULL CHECK (ecosystem IN ('python', 'node', 'debian', 'alpine', 'conda', 'none')),
+    name VARCHAR NOT NULL,
+    version VARCHAR NOT NULL,
+    local_version VARCHAR,
+    location VARCHAR NOT NULL,
+    position INTEGER CHECK (position >= 0),
+    size_bytes BIGINT NOT NULL CHECK (size_bytes >= 0),
+    files BIGINT NOT NULL CHECK (files >= 0),
+    installed_bytes BIGINT,
+    requested BOOLEAN,
+    development BOOLEAN NOT NULL,
+    only_recommended BOOLEAN NOT NULL,
+    section VARCHAR NOT NULL,
+    requires VARCHAR[] NOT NULL,
+    gpu_role VARCHAR NOT NULL CHECK (gpu_role IN ('', 'library', 'framework', 'compiler', 'plugin', 'needs gpu')),
+    fingerprint VARCHAR
+);
+COMMENT ON TABLE package_inventory IS 'The packages of each image with their bytes. The row of ecosystem none is what no package owns; all rows of an image add up to its live bytes.';
+COMMENT ON COLUMN package_inventory.image_id IS 'The image.';
+COMMENT ON COLUMN package_inventory.ecosystem IS 'python, node, debian, alpine, conda; none for the bytes that no package owns.';
+COMMENT ON COLUMN package_inventory.name IS 'Its name as its metadata writes it; empty for ecosystem none.';
+COMMENT ON COLUMN package_inventory.version IS 'Its version by its metadata.';
+COMMENT ON COLUMN package_inventory.local_version IS 'The version that its own code states where that says more, such as 2.8.0+cu128.';
+COMMENT ON COLUMN package_inventory.location IS 'The folder it is installed in, or the database that lists it.';
+COMMENT ON COLUMN package_inventory.position IS 'The layer that holds most of its bytes, else its metadata.';
+COMMENT ON COLUMN package_inventory.size_bytes IS 'Live bytes of its files.';
+COMMENT ON COLUMN package_inventory.files IS 'Its live files.';
+COMMENT ON COLUMN package_inventory.installed_bytes IS 'Its size by its own database; null where that does not say.';
+COMMENT ON COLUMN package_inventory.requested IS 'Whether somebody asked for it; false where it came as a dependency, null where that is not recorded.';
+COMMENT ON COLUMN package_inventory.development IS 'Whether only development needs it (Node).';
+COMMENT ON COLUMN package_inventory.only_recommended IS 'Whether it came only through Recommends (Debian).';
+COMMENT ON COLUMN package_inventory.section IS 'Section of the distribution, such as libdevel; empty elsewhere.';
+COMMENT ON COLUMN package_inventory.requires IS 'Names of the packages that it requires.';
+COMMENT ON COLUMN package_inventory.gpu_role IS 'What a GPU build is to it: library (CUDA or ROCm itself), framework (has a CPU variant), compiler, plugin, needs gpu; empty for most.';
+COMMENT ON COLUMN package_inventory.fingerprint IS 'Equal for packages with equal files, from sizes and checksums; null where the layers were read without checksums.';
+
+CREATE TABLE IF NOT EXISTS space_usage (
+    image_id VARCHAR NOT NULL,
+    position INTEGER NOT NULL CHECK (position >= 0),
+    category VARCHAR NOT NULL,
+    prefix VARCHAR NOT NULL,
+    size_bytes BIGINT NOT NULL CHECK (size_bytes >= 0),
+    files BIGINT NOT NULL CHECK (files >= 0)
+);
+COMMENT ON TABLE space_usage IS 'What fills each image: every live byte in exactly one category, by layer and path prefix. Ready for a treemap.';
+COMMENT ON COLUMN space_usage.image_id IS 'The image.';
+COMMENT ON COLUMN space_usage.position IS 'The layer that stores it.';
+COMMENT ON COLUMN space_usage.category IS 'Category, such as GPU libraries or package caches; docs/reference/categories.md lists them.';
+COMMENT ON COLUMN space_usage.prefix IS 'Folder, four names deep or down to the package; empty for many small ones together.';
+COMMENT ON COLUMN space_usage.size_bytes IS 'Live bytes.';
+COMMENT ON COLUMN space_usage.files IS 'Live files.';
+
+CREATE TABLE IF NOT EXISTS removable_bytes (
+    image_id VARCHAR NOT NULL,
+    position INTEGER NOT NULL CHECK (position >= 0),
+    dead BOOLEAN NOT NULL,
+    claims VARCHAR[] NOT NULL,
+    size_bytes BIGINT NOT NULL CHECK (size_bytes >= 0),
+    files BIGINT NOT NULL CHECK (files >= 0),
+    example VARCHAR NOT NULL
+);
+COMMENT ON TABLE removable_bytes IS 'Bytes that some technique would remove, grouped by the set of techniques that claim them, so that no byte counts twice whichever are chosen.';
+COMMENT ON COLUMN removable_bytes.image_id IS 'The image.';
+COMMENT ON COLUMN removable_bytes.position IS 'The layer that stores them.';
+COMMENT ON COLUMN removable_bytes.dead IS 'Whether later layers hide them already.';
+COMMENT ON COLUMN removable_bytes.claims IS 'Techniques with how sure each is, such as R1:low (counts in the low estimate), R9:likely, R15:high (in the high one only).';
+COMMENT ON COLUMN removable_bytes.size_bytes IS 'The bytes.';
+COMMENT ON COLUMN removable_bytes.files IS 'The files.';
+COMMENT ON COLUMN removable_bytes.example IS 'The biggest of the files.';
+
+CREATE TABLE IF NOT EXISTS image_gpu (
+    image_id VARCHAR PRIMARY KEY,
+    build VARCHAR NOT NULL CHECK (build IN ('cuda', 'rocm', 'cpu', 'none')),
+    versions VARCHAR[] NOT NULL,
+    gpu_bytes BIGINT NOT NULL CHECK (gpu_bytes >= 0),
+    need VARCHAR NOT NULL CHECK (need IN ('required', 'likely', 'optional', 'none', 'unknown')),
+    environment MAP(VARCHAR, VARCHAR) NOT NULL,
+    content_version VARCHAR NOT NULL
+);
+COMMENT ON TABLE image_gpu IS 'What each image has to do with GPUs, by its content alone.';
+COMMENT ON COLUMN image_gpu.image_id IS 'The image.';
+COMMENT ON COLUMN image_gpu.build IS 'cuda, rocm, cpu (a framework without GPU code), or none.';
+COMMENT ON COLUMN image_gpu.versions IS 'Frameworks and toolkits with versions.';
+COMMENT ON COLUMN image_gpu.gpu_bytes IS 'Live bytes that only a GPU build has.';
+COMMENT ON COLUMN image_gpu.need IS 'Whether the application needs a GPU: required, likely, optional, none, unknown.';
+COMMENT ON COLUMN image_gpu.environment IS 'Environment variables about GPUs and devices, the only ones whose values are kept.';
+COMMENT ON COLUMN image_gpu.content_version IS 'Version of the content analysis.';
+
+CREATE TABLE IF NOT EXISTS gpu_evidence (
+    image_id VARCHAR NOT NULL,
+    aspect VARCHAR NOT NULL CHECK (aspect IN ('build', 'grant', 'use', 'need', 'host')),
+    statement VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    weight VARCHAR NOT NULL CHECK (weight IN ('certain', 'very high', 'high', 'medium', 'weak')),
+    value VARCHAR NOT NULL
+);
+COMMENT ON TABLE gpu_evidence IS 'What in an image speaks for or against a GPU, each piece with its source.';
+COMMENT ON COLUMN gpu_evidence.image_id IS 'The image.';
+COMMENT ON COLUMN gpu_evidence.aspect IS 'What it is about: build, grant, use, need or host.';
+COMMENT ON COLUMN gpu_evidence.statement IS 'What was found, in words.';
+COMMENT ON COLUMN gpu_evidence.source IS 'Where: a path in the image with line, or a setting.';
+COMMENT ON COLUMN gpu_evidence.weight IS 'certain, very high, high, medium or weak.';
+COMMENT ON COLUMN gpu_evidence.value IS 'What it says for its aspect, such as cuda, required, configurable or cpu; empty where it only informs.';
+
+CREATE TABLE IF NOT EXISTS host_gpus (
+    audit_id VARCHAR PRIMARY KEY,
+    host VARCHAR NOT NULL,
+    known BOOLEAN NOT NULL,
+    devices VARCHAR[] NOT NULL,
+    driver_version VARCHAR,
+    runtimes VARCHAR[] NOT NULL,
+    default_runtime VARCHAR NOT NULL,
+    evidence VARCHAR[] NOT NULL
+);
+COMMENT ON TABLE host_gpus IS 'What a host has for GPUs.';
+COMMENT ON COLUMN host_gpus.audit_id IS 'The audit.';
+COMMENT ON COLUMN host_gpus.host IS 'Name of the host.';
+COMMENT ON COLUMN host_gpus.known IS 'Whether it could be looked at; false for folders of archives.';
+COMMENT ON COLUMN host_gpus.devices IS 'GPU devices such as /dev/nvidia0.';
+COMMENT ON COLUMN host_gpus.driver_version IS 'Version of the driver; null where there is none, unknown where it cannot be read.';
+COMMENT ON COLUMN host_gpus.runtimes IS 'Container runtimes of the engine.';
+COMMENT ON COLUMN host_gpus.default_runtime IS 'The runtime of containers that name none.';
+COMMENT ON COLUMN host_gpus.evidence IS 'What was looked at and what was seen, in words.';
+
+CREATE TABLE IF NOT EXISTS container_gpus (
+    audit_id VARCHAR NOT NULL,
+    host VARCHAR NOT NULL,
+    container_id VARCHAR NOT NULL,
+    runtime VARCHAR NOT NULL,
+    requests VARCHAR[] NOT NULL,
+    environment MAP(VARCHAR, VARCHAR) NOT NULL,
+    arguments VARCHAR[] NOT NULL,
+    processes VARCHAR[],
+    PRIMARY KEY (audit_id, container_id)
+);
+COMMENT ON TABLE container_gpus IS 'What each container was given and told about GPUs.';
+COMMENT ON COLUMN container_gpus.audit_id IS 'The audit.';
+COMMENT ON COLUMN container_gpus.host IS 'Name of the host.';
+COMMENT ON COLUMN container_gpus.container_id IS 'The container.';
+COMMENT ON COLUMN container_gpus.runtime IS 'Its runtime; empty for the default one.';
+COMMENT ON COLUMN container_gpus.requests IS 'GPU devices it was given, as the engine writes them.';
+COMMENT ON COLUMN container_gpus.environment IS 'Its environment variables about GPUs and devices, the only ones whose values are kept.';
+COMMENT ON COLUMN container_gpus.arguments IS 'Arguments of its command that name a device, such as --device cpu.';
+COMMENT ON COLUMN container_gpus.processes IS 'Its processes that a GPU lists; null where no GPU could be asked.';
+
+CREATE TABLE IF NOT EXISTS gpu_checks (
+    audit_id VARCHAR NOT NULL,
+    host VARCHAR NOT NULL,
+    image_id VARCHAR NOT NULL,
+    container_id VARCHAR,
+    subject VARCHAR NOT NULL,
+    build VARCHAR NOT NULL CHECK (build IN ('cuda', 'rocm', 'cpu', 'none')),
+    versions VARCHAR[] NOT NULL,
+    gpu_bytes BIGINT NOT NULL,
+    granted BOOLEAN,
+    used BOOLEAN,
+    need VARCHAR NOT NULL CHECK (need IN ('required', 'likely', 'optional', 'none', 'unknown')),
+    verdict VARCHAR NOT NULL CHECK (verdict IN ('denied', 'granted', 'used', 'required', 'broken', 'unknown')),
+    confidence VARCHAR NOT NULL CHECK (confidence IN ('certain', 'very high', 'high', 'medium', 'low')),
+    explanation VARCHAR NOT NULL,
+    evidence STRUCT(aspect VARCHAR, statement VARCHAR, source VARCHAR, weight VARCHAR)[] NOT NULL
+);
+COMMENT ON TABLE gpu_checks IS 'The GPU verdict on each image and each container at each audit, with the evidence.';
+COMMENT ON COLUMN gpu_checks.audit_id IS 'The audit.';
+COMMENT ON COLUMN gpu_checks.host IS 'Name of the host.';
+COMMENT ON COLUMN gpu_checks.image_id IS 'The image.';
+COMMENT ON COLUMN gpu_checks.container_id IS 'The container; null for the image as a whole, over all its containers.';
+COMMENT ON COLUMN gpu_checks.subject IS 'Name of the image or container.';
+COMMENT ON COLUMN gpu_checks.build IS 'cuda, rocm, cpu or none.';
+COMMENT ON COLUMN gpu_checks.versions IS 'Frameworks and toolkits with versions.';
+COMMENT ON COLUMN gpu_checks.gpu_bytes IS 'Live bytes that only a GPU build has.';
+COMMENT ON COLUMN gpu_checks.granted IS 'Whether a GPU is given to it; null where that cannot be known.';
+COMMENT ON COLUMN gpu_checks.used IS 'Whether a process of it was seen on a GPU; null where none could be asked.';
+COMMENT ON COLUMN gpu_checks.need IS 'required, likely, optional, none or unknown.';
+COMMENT ON COLUMN gpu_checks.verdict IS 'denied (no GPU given, none there, none required), granted, used, required (an image that needs one, no container of it known), broken (needs one and has none), unknown.';
+COMMENT ON COLUMN gpu_checks.confidence IS 'certain, very high, high, medium or low.';
+COMMENT ON COLUMN gpu_checks.explanation IS 'The verdict in a sentence.';
+COMMENT ON COLUMN gpu_checks.evidence IS 'Each piece of evidence with its source.';
+
+CREATE TABLE IF NOT EXISTS volume_inventory (
+    audit_id VARCHAR NOT NULL,
+    host VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    driver VARCHAR NOT NULL,
+    mountpoint VARCHAR NOT NULL,
+    size_bytes BIGINT CHECK (size_bytes >= 0),
+    containers BIGINT NOT NULL CHECK (containers >= 0),
+    anonymous BOOLEAN NOT NULL,
+    PRIMARY KEY (audit_id, name)
+);
+COMMENT ON TABLE volume_inventory IS 'The volumes a host had at each audit.';
+COMMENT ON COLUMN volume_inventory.audit_id IS 'The audit.';
+COMMENT ON COLUMN volume_inventory.host IS 'Name of the host.';
+COMMENT ON COLUMN volume_inventory.name IS 'Its name.';
+COMMENT ON COLUMN volume_inventory.driver IS 'Its driver, mostly local.';
+COMMENT ON COLUMN volume_inventory.mountpoint IS 'Its folder on the host.';
+COMMENT ON COLUMN volume_inventory.size_bytes IS 'What it holds; null where the engine does not know.';
+COMMENT ON COLUMN volume_inventory.containers IS 'Containers, running or not, that mount it.';
+COMMENT ON COLUMN volume_inventory.anonymous IS 'Whether the engine named it.';
+
+CREATE TABLE IF NOT EXISTS data_directories (
+    audit_id VARCHAR NOT NULL,
+    host VARCHAR NOT NULL,
+    path VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL CHECK (kind IN ('bind', 'volume', 'project')),
+    volume VARCHAR,
+    containers VARCHAR[] NOT NULL,
+    compose_project VARCHAR,
+    running BOOLEAN NOT NULL,
+    size_bytes BIGINT CHECK (size_bytes >= 0),
+    files BIGINT CHECK (files >= 0),
+    contents VARCHAR NOT NULL,
+    contents_bytes MAP(VARCHAR, BIGINT) NOT NULL,
+    unmodified_bytes BIGINT,
+    unread_bytes BIGINT,
+    unused_bytes BIGINT,
+    idle_days INTEGER NOT NULL,
+    filesystem VARCHAR NOT NULL,
+    remote BOOLEAN NOT NULL,
+    in_use_by VARCHAR[],
+    complete BOOLEAN NOT NULL,
+    PRIMARY KEY (audit_id, path)
+);
+COMMENT ON TABLE data_directories IS 'Directories of the host that containers mount, and large ones beside compose files.';
+COMMENT ON COLUMN data_directories.audit_id IS 'The audit.';
+COMMENT ON COLUMN data_directories.host IS 'Name of the host.';
+COMMENT ON COLUMN data_directories.path IS 'The directory.';
+COMMENT ON COLUMN data_directories.kind IS 'bind, volume, or project: a directory in the folder of a compose project.';
+COMMENT ON COLUMN data_directories.volume IS 'Name of the volume, for volumes.';
+COMMENT ON COLUMN data_directories.containers IS 'Names of the containers that mount it.';
+COMMENT ON COLUMN data_directories.compose_project IS 'The compose project it belongs to.';
+COMMENT ON COLUMN data_directories.running IS 'Whether any of these containers runs.';
+COMMENT ON COLUMN data_directories.size_bytes IS 'What its files hold; null where it cannot be read from here.';
+COMMENT ON COLUMN data_directories.files IS 'Its files.';
+COMMENT ON COLUMN data_directories.contents IS 'What most of its bytes are: audio, video, images, models, node_modules, build output, database, archives, logs, source, other, unknown.';
+COMMENT ON COLUMN data_directories.contents_bytes IS 'Bytes by that kind.';
+COMMENT ON COLUMN data_directories.unmodified_bytes IS 'Bytes of files not modified for idle_days.';
+COMMENT ON COLUMN data_directories.unread_bytes IS 'Bytes of files not read for idle_days; null where the file system does not record reads.';
+COMMENT ON COLUMN data_directories.unused_bytes IS 'Bytes of files neither modified nor read for idle_days.';
+COMMENT ON COLUMN data_directories.idle_days IS 'The days that these three mean.';
+COMMENT ON COLUMN data_directories.filesystem IS 'Type of the file system it lies on.';
+COMMENT ON COLUMN data_directories.remote IS 'Whether that is a remote one.';
+COMMENT ON COLUMN data_directories.in_use_by IS 'Processes with their working directory or open files there; null where processes cannot be seen.';
+COMMENT ON COLUMN data_directories.complete IS 'Whether all of it was read within the limits.';
+
+CREATE TABLE IF NOT EXISTS finding_rules (
+    rule_id VARCHAR PRIMARY KEY,
+    title VARCHAR NOT NULL,
+    technique VARCHAR,
+    severity VARCHAR NOT NULL,
+    risk VARCHAR NOT NULL,
+    why VARCHAR NOT NULL,
+    source VARCHAR NOT NULL
+);
+COMMENT ON TABLE finding_rules IS 'The rules that were last run, by the headers of their files.';
+COMMENT ON COLUMN finding_rules.rule_id IS 'Its ID, the name of its file.';
+COMMENT ON COLUMN finding_rules.title IS 'What it finds.';
+COMMENT ON COLUMN finding_rules.technique IS 'The technique R1 to R18 that mends it; null for none of these.';
+COMMENT ON COLUMN finding_rules.severity IS 'high, medium, low or info.';
+COMMENT ON COLUMN finding_rules.risk IS 'Risk of mending it: none, low, medium or high.';
+COMMENT ON COLUMN finding_rules.why IS 'Why it matters.';
+COMMENT ON COLUMN finding_rules.source IS 'built in, or the file it came from.';
+
+CREATE TABLE IF NOT EXISTS findings (
+    audit_id VARCHAR NOT NULL,
+    host VARCHAR NOT NULL,
+    rule_id VARCHAR NOT NULL,
+    technique VARCHAR,
+    severity VARCHAR NOT NULL CHECK (severity IN ('high', 'medium', 'low', 'info')),
+    subject_kind VARCHAR NOT NULL CHECK (subject_kind IN ('image', 'container', 'volume', 'directory', 'host')),
+    subject VARCHAR NOT NULL,
+    image_id VARCHAR,
+    path VARCHAR,
+    size_bytes BIGINT NOT NULL CHECK (size_bytes >= 0),
+    low_bytes BIGINT NOT NULL CHECK (low_bytes >= 0),
+    likely_bytes BIGINT NOT NULL,
+    high_bytes BIGINT NOT NULL,
+    evidence VARCHAR NOT NULL,
+    advice VARCHAR NOT NULL,
+    CHECK (low_bytes <= likely_bytes AND likely_bytes <= high_bytes)
+);
+COMMENT ON TABLE findings IS 'What the rules found at each audit.';
+COMMENT ON COLUMN findings.audit_id IS 'The audit.';
+COMMENT ON COLUMN findings.host IS 'Name of the host.';
+COMMENT ON COLUMN findings.rule_id IS 'The rule; see finding_rules.';
+COMMENT ON COLUMN findings.technique IS 'The technique that mends it; null for none.';
+COMMENT ON COLUMN findings.severity IS 'high, medium, low or info.';
+COMMENT ON COLUMN findings.subject_kind IS 'image, container, volume, directory or host.';
+COMMENT ON COLUMN findings.subject IS 'Name of the image, container, volume or host, or path of the directory.';
+COMMENT ON COLUMN findings.image_id IS 'The image, where it is about one.';
+COMMENT ON COLUMN findings.path IS 'The path, where it is about one.';
+COMMENT ON COLUMN findings.size_bytes IS 'The bytes it is about.';
+COMMENT ON COLUMN findings.low_bytes IS 'What mending it gives back at least, taken by itself; 0 where it saves no space.';
+COMMENT ON COLUMN findings.likely_bytes IS 'What mending it likely gives back, taken by itself.';
+COMMENT ON COLUMN findings.high_bytes IS 'What mending it gives back at most, taken by itself.';
+COMMENT ON COLUMN findings.evidence IS 'What was seen and counted.';
+COMMENT ON COLUMN findings.advice IS 'What to do.';
+
+CREATE TABLE IF NOT EXISTS optimization_plan (
+    audit_id VARCHAR NOT NULL,
+    host VARCHAR NOT NULL,
+    rank INTEGER NOT NULL CHECK (rank >= 1),
+    subject_kind VARCHAR NOT NULL CHECK (subject_kind IN ('image', 'container', 'volume', 'directory', 'host')),
+    subject VARCHAR NOT NULL,
+    image_id VARCHAR,
+    path VARCHAR,
+    decision VARCHAR NOT NULL CHECK (decision IN ('optimize', 'accept', 'avoid', 'needs a person')),
+    action VARCHAR NOT NULL,
+    techniques VARCHAR[] NOT NULL,
+    rules VARCHAR[] NOT NULL,
+    complexity VARCHAR NOT NULL CHECK (complexity IN ('low', 'medium', 'high')),
+    risk VARCHAR NOT NULL CHECK (risk IN ('low', 'medium', 'high')),
+    priority VARCHAR NOT NULL CHECK (priority IN ('high', 'medium', 'low', 'none')),
+    phase INTEGER CHECK (phase BETWEEN 1 AND 3),
+    size_bytes BIGINT NOT NULL,
+    low_bytes BIGINT NOT NULL,
+    likely_bytes BIGINT NOT NULL,
+    high_bytes BIGINT NOT NULL,
+    counted VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    prerequisites VARCHAR[] NOT NULL,
+    command VARCHAR NOT NULL,
+    PRIMARY KEY (audit_id, rank),
+    CHECK (low_bytes <= likely_bytes AND likely_bytes <= high_bytes)
+);
+COMMENT ON TABLE optimization_plan IS 'What to do about each image and directory, the first first. Gains do not overlap.';
+COMMENT ON COLUMN optimization_plan.audit_id IS 'The audit.';
+COMMENT ON COLUMN optimization_plan.host IS 'Name of the host.';
+COMMENT ON COLUMN optimization_plan.rank IS '1 is what to do first: by gain over risk.';
+COMMENT ON COLUMN optimization_plan.subject_kind IS 'image, container, volume, directory or host.';
+COMMENT ON COLUMN optimization_plan.subject IS 'Name of the image, or path of the directory, or what of the host.';
+COMMENT ON COLUMN optimization_plan.image_id IS 'The image, where it is about one.';
+COMMENT ON COLUMN optimization_plan.path IS 'The directory, where it is about one.';
+COMMENT ON COLUMN optimization_plan.decision IS 'optimize, accept (leave it), avoid (do not touch it), needs a person.';
+COMMENT ON COLUMN optimization_plan.action IS 'What to do, in a few words.';
+COMMENT ON COLUMN optimization_plan.techniques IS 'The techniques it uses.';
+COMMENT ON COLUMN optimization_plan.rules IS 'The rules whose findings it answers.';
+COMMENT ON COLUMN optimization_plan.complexity IS 'low, medium or high.';
+COMMENT ON COLUMN optimization_plan.risk IS 'low, medium or high.';
+COMMENT ON COLUMN optimization_plan.priority IS 'high, medium, low or none.';
+COMMENT ON COLUMN optimization_plan.phase IS '1 first, 2 next, 3 if at all; null where nothing is to be done.';
+COMMENT ON COLUMN optimization_plan.size_bytes IS 'What the image or directory takes now.';
+COMMENT ON COLUMN optimization_plan.low_bytes IS 'The gain at least.';
+COMMENT ON COLUMN optimization_plan.likely_bytes IS 'The likely gain.';
+COMMENT ON COLUMN optimization_plan.high_bytes IS 'The gain at most.';
+COMMENT ON COLUMN optimization_plan.counted IS 'What the gain is made of.';
+COMMENT ON COLUMN optimization_plan.reason IS 'Why this decision.';
+COMMENT ON COLUMN optimization_plan.prerequisites IS 'What has to be done or true before, in order.';
+COMMENT ON COLUMN optimization_plan.command IS 'The command that does it; empty where nothing is to be done.';

@@ -145,3 +145,113 @@ JOIN image_inventory AS i USING (audit_id)
 CROSS JOIN unnest(i.image_references) AS r(reference)
 LEFT JOIN layer_analysis AS n USING (image_id);
 COMMENT ON VIEW image_trend IS 'The size of what each tag named at each audit, and the change since the audit before.';
+
+CREATE OR REPLACE VIEW latest_packages AS
+SELECT i.host, i.name AS image, p.*
+FROM latest_audits AS a
+JOIN image_inventory AS i USING (audit_id)
+JOIN package_inventory AS p USING (image_id);
+COMMENT ON VIEW latest_packages IS 'The packages of the images of each host''s newest audit, with the bytes that no package owns as ecosystem none.';
+
+CREATE OR REPLACE VIEW latest_space AS
+SELECT i.host, i.name AS image, s.*
+FROM latest_audits AS a
+JOIN image_inventory AS i USING (audit_id)
+JOIN space_usage AS s USING (image_id);
+COMMENT ON VIEW latest_space IS 'What fills the images of each host''s newest audit, by layer, category and folder.';
+
+CREATE OR REPLACE VIEW space_by_category AS
+SELECT host, category, sum(size_bytes)::BIGINT AS size_bytes, sum(files)::BIGINT AS files,
+    count(DISTINCT image_id) AS images
+FROM (
+    -- A layer that several images hold is on the disk once.
+    SELECT s.host, s.image_id, s.category, s.prefix, s.size_bytes, s.files
+    FROM latest_space AS s
+    JOIN latest_layers AS l ON l.host = s.host AND l.image_id = s.image_id AND l.position = s.position
+    QUALIFY rank() OVER (PARTITION BY s.host, l.chain_id ORDER BY s.image_id) = 1
+)
+GROUP BY host, category;
+COMMENT ON VIEW space_by_category IS 'What fills each host''s images, every stored layer once.';
+
+CREATE OR REPLACE VIEW latest_gpu_checks AS
+SELECT g.* FROM latest_audits JOIN gpu_checks AS g USING (audit_id, host);
+COMMENT ON VIEW latest_gpu_checks IS 'The GPU verdicts of each host''s newest audit.';
+
+CREATE OR REPLACE VIEW gpu_waste AS
+SELECT host, subject AS image, build, versions, gpu_bytes, verdict, confidence, explanation
+FROM latest_gpu_checks
+WHERE container_id IS NULL AND build IN ('cuda', 'rocm') AND verdict IN ('denied', 'broken');
+COMMENT ON VIEW gpu_waste IS 'Images built for a GPU that no container of them has, with the bytes that are there for it.';
+
+CREATE OR REPLACE VIEW latest_data_directories AS
+SELECT d.* FROM latest_audits JOIN data_directories AS d USING (audit_id, host);
+COMMENT ON VIEW latest_data_directories IS 'The data directories of each host''s newest audit.';
+
+CREATE OR REPLACE VIEW latest_volumes AS
+SELECT v.* FROM latest_audits JOIN volume_inventory AS v USING (audit_id, host);
+COMMENT ON VIEW latest_volumes IS 'The volumes of each host''s newest audit.';
+
+CREATE OR REPLACE VIEW latest_findings AS
+SELECT f.*, r.title, r.risk, r.why
+FROM latest_audits JOIN findings AS f USING (audit_id, host) LEFT JOIN finding_rules AS r USING (rule_id);
+COMMENT ON VIEW latest_findings IS 'The findings of each host''s newest audit, with the title and reason of their rules.';
+
+CREATE OR REPLACE VIEW latest_plan AS
+SELECT p.* FROM latest_audits JOIN optimization_plan AS p USING (audit_id, host);
+COMMENT ON VIEW latest_plan IS 'The plan of each host''s newest audit.';
+
+CREATE OR REPLACE VIEW plan_totals AS
+SELECT host, phase, count(*) AS items, sum(low_bytes)::BIGINT AS low_bytes, sum(likely_bytes)::BIGINT AS likely_bytes,
+    sum(high_bytes)::BIGINT AS high_bytes
+FROM latest_plan WHERE phase IS NOT NULL GROUP BY host, phase;
+COMMENT ON VIEW plan_totals IS 'What each phase of each host''s plan gives.';
+
+CREATE OR REPLACE VIEW duplicate_packages AS
+WITH held AS (
+    -- What lies in a layer that images share is stored once already.
+    SELECT DISTINCT p.host, l.chain_id, p.ecosystem, p.name, p.version, p.fingerprint, p.size_bytes, p.location
+    FROM latest_packages AS p
+    JOIN latest_layers AS l ON l.host = p.host AND l.image_id = p.image_id AND l.position = p.position
+    WHERE p.ecosystem <> 'none' AND p.size_bytes > 0
+),
+images AS (
+    SELECT host, ecosystem, name, version, size_bytes, count(DISTINCT image_id) AS images,
+        list(DISTINCT image ORDER BY image) AS image_names
+    FROM latest_packages WHERE ecosystem <> 'none' AND size_bytes > 0 GROUP BY ALL
+)
+SELECT h.host, h.ecosystem, h.name, h.version, h.size_bytes, count(*) AS copies,
+    h.size_bytes * (count(*) - 1) AS duplicated_bytes,
+    count(h.fingerprint) = count(*) AND count(DISTINCT h.fingerprint) = 1 AS same_files,
+    any_value(i.image_names) AS images
+FROM held AS h JOIN images AS i USING (host, ecosystem, name, version, size_bytes)
+GROUP BY h.host, h.ecosystem, h.name, h.version, h.size_bytes
+HAVING count(*) > 1;
+COMMENT ON VIEW duplicate_packages IS 'Packages that a host stores more than once, by name, version and size; same_files where their checksums agree.';
+
+CREATE OR REPLACE VIEW common_base_savings AS
+SELECT host, images, count(*) AS packages, sum(duplicated_bytes)::BIGINT AS saved_bytes
+FROM duplicate_packages GROUP BY host, images;
+COMMENT ON VIEW common_base_savings IS 'What a common base with their equal packages would save, by group of images.';
+
+CREATE OR REPLACE VIEW similar_layers AS
+SELECT a.host, a.name AS image, a.position, b.name AS other_image, b.position AS other_position,
+    a.file_bytes, b.file_bytes AS other_file_bytes, a.created_by
+FROM latest_layers AS a
+JOIN latest_layers AS b ON a.host = b.host AND a.created_by = b.created_by AND a.diff_id < b.diff_id
+WHERE a.file_bytes > 10000000 AND abs(a.file_bytes - b.file_bytes) <= 0.05 * greatest(a.file_bytes, b.file_bytes);
+COMMENT ON VIEW similar_layers IS 'Layers of the same build step that are almost equal and stored apart: built at different times.';
+
+CREATE OR REPLACE VIEW same_content_images AS
+SELECT host, chain_id, count(*) AS images, list(name ORDER BY name) AS names, any_value(size_bytes) AS size_bytes
+FROM latest_images WHERE chain_id <> '' GROUP BY host, chain_id HAVING count(*) > 1;
+COMMENT ON VIEW same_content_images IS 'Images that differ in tags or configuration only: their layers are the same.';
+
+CREATE OR REPLACE VIEW old_versions AS
+SELECT host, repository, name, image_id, created_at, size_bytes, unique_bytes, containers, running_containers
+FROM (
+    SELECT i.*, regexp_replace(r.reference, '(:[^:/]*)?(@.*)?$', '') AS repository
+    FROM latest_images AS i CROSS JOIN unnest(i.image_references) AS r(reference)
+)
+QUALIFY count(DISTINCT image_id) OVER (PARTITION BY host, repository) > 1
+    AND row_number() OVER (PARTITION BY host, repository ORDER BY created_at DESC NULLS LAST, image_id) > 1;
+COMMENT ON VIEW old_versions IS 'Images of a repository of which the host also has a newer one.';

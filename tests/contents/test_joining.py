@@ -43,14 +43,20 @@ def categories_of(files: Mapping[str, int], packages: Sequence[Package] = (), ro
     with live_tree(files) as tree:
         own_files(tree, packages, lambda _: role)
         categorise(tree, GPU_ONLY_CONDITION)
-        rows = tree.connection.execute("SELECT path, category FROM live_files JOIN categories USING (file_id)").fetchall()
+        rows = tree.connection.execute(
+            "SELECT path, category FROM live_files JOIN categories USING (file_id)"
+        ).fetchall()
     assert len(rows) == len(files), "a file has no category, or two"
     return dict(rows)
 
 
 def test_a_named_file_beats_a_folder_and_the_longest_folder_wins() -> None:
     files = {"a/x": 1, "a/b/x": 2, "a/b/c/x": 4}
-    packages = [package("wide", folders=("a",)), package("narrow", folders=("a/b",)), package("named", files=("a/b/x",))]
+    packages = [
+        package("wide", folders=("a",)),
+        package("narrow", folders=("a/b",)),
+        package("named", files=("a/b/x",)),
+    ]
     assert owners_of(files, packages) == {"a/x": "wide", "a/b/x": "named", "a/b/c/x": "narrow"}
 
 
@@ -157,9 +163,9 @@ def test_small_folders_stand_together_and_nothing_is_lost() -> None:
     assert rows[0]["prefix"] == "" or rows[0]["size_bytes"] >= rows[1]["size_bytes"]
 
 
-PATHS = st.lists(st.sampled_from(["a", "b", "site-packages", "tests", "x.py", ".git", "y.pyc"]), min_size=1, max_size=4).map(
-    "/".join
-)
+PATHS = st.lists(
+    st.sampled_from(["a", "b", "site-packages", "tests", "x.py", ".git", "y.pyc"]), min_size=1, max_size=4
+).map("/".join)
 CLAIMS = st.builds(
     lambda ecosystem, files, folders: package("p", ecosystem, files=tuple(files), folders=tuple(folders)),
     st.sampled_from(ORDER),

@@ -79,6 +79,8 @@ def test_no_other_choice_of_folders_and_files_is_cheaper(files: Files, data: st.
 
     plan = fetch_plan(wanted, folders)
     assert all(covers(plan, path) for path in wanted)
-    choices = sorted({*wanted, *(folder for folder in folders if any(path.startswith(f"{folder}/") for path in wanted))})
+    choices = sorted(
+        {*wanted, *(folder for folder in folders if any(path.startswith(f"{folder}/") for path in wanted))}
+    )
     cheapest = min(cost(choice) for choice in subsets(choices) if all(covers(choice, path) for path in wanted))
     assert cost(plan) <= cheapest + 1e-9

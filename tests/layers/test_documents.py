@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgopt_pipeline.layers.cache import LayerCache
-from imgopt_pipeline.layers.documents import DOCUMENT_BYTES, SOURCE_BYTES, DocumentCollector, document_condition, is_document
+from imgopt_pipeline.layers.documents import (
+    DOCUMENT_BYTES,
+    SOURCE_BYTES,
+    DocumentCollector,
+    document_condition,
+    is_document,
+)
 from imgopt_pipeline.layers.scratch import load_table, scratch_database
 from imgopt_pipeline.layers.walk import walk_overlay
 from imgopt_pipeline.limits import DEFAULT_LIMITS
@@ -90,9 +96,30 @@ def test_sizes_have_bounds(path: str, size: int, wanted: bool) -> None:
 
 
 PARTS = st.sampled_from(
-    ["site-packages", "x.dist-info", "METADATA", "torch", "version.py", "package.json", "node_modules", "status.d", "var",
-     "lib", "dpkg", "status", "info", "a.list", "conda-meta", "b.json", "usr", "app.py", "y.egg-info", "é", "src"]
-)  # fmt: skip
+    [
+        "site-packages",
+        "x.dist-info",
+        "METADATA",
+        "torch",
+        "version.py",
+        "package.json",
+        "node_modules",
+        "status.d",
+        "var",
+        "lib",
+        "dpkg",
+        "status",
+        "info",
+        "a.list",
+        "conda-meta",
+        "b.json",
+        "usr",
+        "app.py",
+        "y.egg-info",
+        "é",
+        "src",
+    ]
+)
 
 
 @settings(deadline=None, max_examples=40)

@@ -18,13 +18,23 @@ TOP = Path(__file__).parents[2]
 
 GRAPH = """
 asset imgopt/audit_report [reporting] by host
-    <- container_inventory, disk_usage, image_inventory, layer_analysis, wasted_files
+    <- container_inventory, data_directories, disk_usage, findings, gpu_checks, image_inventory, layer_analysis,
+    optimization_plan, package_inventory, space_usage, wasted_files
 asset imgopt/container_inventory [inventory] by host
+asset imgopt/data_directories [inventory] by host
 asset imgopt/disk_usage [inventory] by host
+asset imgopt/findings [planning] by host
+    <- container_inventory, data_directories, disk_usage, gpu_checks, image_inventory, layer_analysis,
+    package_inventory, space_usage, wasted_files
+asset imgopt/gpu_checks [analysis] by host <- container_inventory, package_inventory
 asset imgopt/image_inventory [inventory] by host
 asset imgopt/layer_analysis [analysis] by host <- image_inventory
+asset imgopt/optimization_plan [planning] by host <- findings
+asset imgopt/package_inventory [analysis] by host <- layer_analysis
+asset imgopt/space_usage [analysis] by host <- layer_analysis
 asset imgopt/wasted_files [analysis] by host <- image_inventory
 check audit_report:schema_current
+check gpu_checks:gpu_builds_used
 check image_inventory:host_readable
 check layer_analysis:cache_current
 check layer_analysis:efficiency

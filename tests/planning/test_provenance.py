@@ -46,7 +46,7 @@ def test_a_real_digest_is_a_third_party(tmp_path: Path) -> None:
     [
         "acme/speech:1",
         "registry.local:5000/speech:1",
-        "ghcr.io/acme/speech",
+        "registry.example.org/acme/speech",
         "postgres:16",
         "docker.io/library/redis:7",
     ],

@@ -37,7 +37,7 @@ def test_what_an_earlier_build_left_holds_nothing_back(tmp_path: Path) -> None:
         if reference:
             server.container("web", image)
     plan = server.plan(tmp_path)
-    (dangling,) = [row for row in plan if row["action"] == "remove it"]
+    (dangling,) = [row for row in plan if row["action"] == "remove a dangling image"]
     assert dangling["likely_bytes"] == MB
     assert item(plan, "web:1")["likely_bytes"] == 2200 * MB
     assert any(f"Remove {dangling['subject']}" in step for step in item(plan, "web:1")["prerequisites"])
@@ -68,7 +68,8 @@ def test_an_unused_image_is_removed_and_not_optimized_as_well(tmp_path: Path) ->
     server.image("trial:1", [BASE_LAYER, PIP_LAYER], verdict="denied", build="cuda")
     plan = server.plan(tmp_path)
     row = item(plan, "trial:1")
-    assert (row["decision"], row["action"], row["risk"], row["phase"]) == ("optimize", "remove it", "low", 1)
+    assert (row["decision"], row["action"]) == ("needs a person", "remove an unused image built here")
+    assert (row["risk"], row["phase"]) == ("medium", 1)
     assert row["likely_bytes"] == 4 * GB  # the base stays: web:1 holds it
     assert row["command"] == "docker image rm trial:1"
 
@@ -78,12 +79,20 @@ def test_unused_dangling_and_old_images_are_a_few_items(tmp_path: Path) -> None:
     server.container("web", server.image("web:3", [BASE_LAYER, Layer("web 3", COPY, MB)]))
     for version in (1, 2):
         server.image(f"web:{version}", [BASE_LAYER, Layer(f"web {version}", COPY, 100 * MB)], age_days=9)
+    server.image("tiny:1", [Layer("tiny", COPY, 10_000)], digests=["tiny@sha256:" + "b" * 64])
+    for n in "12":
+        layers = [Layer(f"db {n}", COPY, 300 * MB)]
+        server.image(f"db:{n}", layers, digests=[f"db@sha256:{n * 64}"], age_days=int(n))
     trials = [server.image("", [BASE_LAYER, Layer(f"trial {n}", COPY, 200 * MB)]) for n in range(3)]
     server.image("tool:1", [Layer("tool", COPY, 50 * MB)])
     server.image("python:3.11-slim", [BASE_LAYER], digests=["python@sha256:" + "a" * 64])
     server.finding("dangling_images", None, "image", "x", image_id=trials[0])
     plan = server.plan(tmp_path)
-    old, dangling, unused = item(plan, "2 old versions"), item(plan, "3 dangling images"), item(plan, "tool:1")
+    old, dangling, unused = item(plan, "2 old builds"), item(plan, "3 dangling images"), item(plan, "tool:1")
+    assert [item(plan, f"db:{n}")["action"] for n in (1, 2)] == ["remove an unused image", "remove an old version"]
+    assert [item(plan, f"db:{n}")["decision"] for n in (1, 2)] == ["optimize", "optimize"]
+    assert (old["decision"], unused["decision"]) == ("needs a person", "needs a person")
+    assert "tiny:1" not in [row["subject"] for row in plan if row["phase"]], "ten kilobytes are no item"
     assert (old["likely_bytes"], dangling["likely_bytes"], unused["likely_bytes"]) == (200 * MB, 600 * MB, 50 * MB)
     assert old["command"] == "docker image rm web:1 web:2"
     assert sorted(dangling["command"].split()[3:]) == sorted(trials)
@@ -105,7 +114,7 @@ def test_unused_images_of_equal_content_go_together(tmp_path: Path) -> None:
     server.container("web", server.image("web:1", [BASE_LAYER]))
     for name in ("a:1", "b:1"):
         server.image(name, [Layer("same", COPY, 500 * MB)], variant=name)
-    row = item(server.plan(tmp_path), "2 unused images")
+    row = item(server.plan(tmp_path), "2 unused images built here")
     assert row["likely_bytes"] == 500 * MB
     assert row["command"] == "docker image rm a:1 b:1"
 

@@ -1,0 +1,82 @@
+"""Where the processes of this machine work: their working directories, programs and open files, from /proc.
+
+Processes of containers show paths of their own file system. Their own mountinfo tells which file system that is and
+where in it; this machine's tells under which path it sees the same. No file is touched for that, so that a mount
+whose server is gone blocks nobody. Command lines, which may hold secrets, are not read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from imgopt_pipeline.hosts.mount_points import MountTable, parse_mountinfo
+from imgopt_pipeline.names import printable
+
+_PROCESSES = 50_000
+_OPEN_FILES = 10_000
+_DELETED = " (deleted)"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPlace:
+    """A process and the paths it holds, as the machine that is looked at sees them; `name` is printable."""
+
+    pid: int
+    name: str
+    paths: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.pid} {self.name}"
+
+
+def local_processes(mounts: MountTable, proc: Path = Path("/proc")) -> list[ProcessPlace] | None:
+    """The processes of this machine but for this one; None unless all of them can be seen, which takes root."""
+    if os.geteuid() != 0:
+        return None
+    tables: dict[str, MountTable] = {}
+    found = []
+    try:
+        own = os.readlink(proc / "self/ns/mnt")
+        pids = sorted(int(name) for name in os.listdir(proc) if name.isascii() and name.isdigit())
+        for pid in pids[:_PROCESSES]:
+            folder = proc / str(pid)
+            try:
+                namespace = os.readlink(folder / "ns/mnt")
+                if namespace not in tables and namespace != own:
+                    tables[namespace] = MountTable(parse_mountinfo((folder / "mountinfo").read_bytes()))
+                held = set(_held_paths(folder))
+                name = printable((folder / "comm").read_bytes().rstrip(b"\n"))
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended
+            table = tables.get(namespace)
+            paths = {seen for path in held for seen in _seen(path, table or mounts, mounts)}
+            if pid != os.getpid():
+                found.append(ProcessPlace(pid, name, tuple(sorted(paths if table else paths | held))))
+    except OSError:
+        return None
+    return found
+
+
+def _held_paths(folder: Path) -> Iterator[str]:
+    """Raises FileNotFoundError where the process ended; a kernel thread holds its working directory alone."""
+    yield os.readlink(folder / "cwd")
+    links = [folder / "exe"]
+    with os.scandir(folder / "fd") as descriptors:
+        links += [folder / "fd" / entry.name for entry in islice(descriptors, _OPEN_FILES)]
+    for link in links:
+        try:
+            target = os.readlink(link)
+        except FileNotFoundError:
+            continue
+        if target.startswith("/"):
+            yield target.removesuffix(_DELETED)
+
+
+def _seen(path: str, theirs: MountTable, ours: MountTable) -> Iterator[str]:
+    place = theirs.inside(path)
+    return ours.seen(*place) if place else iter(())

@@ -1,0 +1,162 @@
+"""The plan of a host for a terminal: what to do first, what it gives, how risky it is, what to leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from imgopt_pipeline.units import count, format_bytes
+
+_PHASES = {1: "first", 2: "next", 3: "if at all"}
+_STYLES = {"high": "bold red", "medium": "yellow", "low": "dim", "none": "dim"}
+_SUBJECT_CHARACTERS = 42
+_LEFT_ALONE_SHOWN = 8
+Rows = Sequence[dict[str, Any]]
+
+
+def recap_view(plan: Rows, *, narrow: bool = False) -> list[RenderableType]:
+    """The first thing to do in one line, and the plan as a table."""
+    if not plan:
+        return []
+    todo, rest = to_do(plan), left_alone(plan)
+    parts: list[RenderableType] = []
+    if todo:
+        parts += [headline(todo), first_step(todo[0]), Text(), _table(todo, narrow)]
+    if rest:
+        parts += [Text(), *_left_alone(rest)]
+    return parts
+
+
+def plan_view(plan: Rows, *, narrow: bool = False) -> list[RenderableType]:
+    """The recap, and for every item why, what has to come before, and the command."""
+    parts = recap_view(plan, narrow=narrow)
+    for row in to_do(plan):
+        parts += [Text(), *item_view(row)]
+    return parts
+
+
+def item_view(row: dict[str, Any]) -> list[RenderableType]:
+    """One item in full: the decision, why, what the gain is made of, what has to come before, the command."""
+    lines: list[RenderableType] = [item_heading(row), _indented(row["reason"])]
+    if row["high_bytes"]:
+        lines.append(_indented(f"Gain {gain(row)}:"))
+        lines += [_indented(f"– {part}", 5) for part in row["counted"].removesuffix(".").split("; ")]
+    if row["prerequisites"]:
+        lines.append(_indented("Before:"))
+        lines += [_indented(f"{number}. {step}", 5) for number, step in enumerate(row["prerequisites"], start=1)]
+    return [*lines, *item_command(row)]
+
+
+def item_heading(row: dict[str, Any]) -> Text:
+    """The decision in a line."""
+    return Text.assemble(
+        (f"{row['rank']}. {row['subject']}", "bold"),
+        f"  {format_bytes(row['size_bytes'])}  ",
+        (f"{row['decision']}: {row['action']}", "bold green" if row["decision"] == "optimize" else ""),
+    )
+
+
+def item_grades(row: dict[str, Any]) -> Text:
+    """Gain, complexity, risk, priority and phase in a line."""
+    phase = f"phase {row['phase']}" if row["phase"] else "in no phase"
+    return Text(
+        f"   gain {gain(row)}, complexity {row['complexity']}, risk {row['risk']}, priority {row['priority']}, {phase}"
+    )
+
+
+def item_command(row: dict[str, Any]) -> list[RenderableType]:
+    """The command that does it, where there is one."""
+    return [Padding(Text(f"$ {row['command']}", style="bold cyan"), (0, 0, 0, 3))] if row["command"] else []
+
+
+def to_do(plan: Rows) -> list[dict[str, Any]]:
+    """The items that belong to a phase."""
+    return [row for row in plan if row["phase"] is not None]
+
+
+def left_alone(plan: Rows) -> list[dict[str, Any]]:
+    """The items with which nothing is to be done."""
+    return [row for row in plan if row["phase"] is None]
+
+
+def headline(todo: Rows) -> Text:
+    """What the first two phases give together."""
+    soon = [row for row in todo if row["phase"] in (1, 2)]
+    low, likely, high = (sum(row[f"{bound}_bytes"] for row in soon) for bound in ("low", "likely", "high"))
+    return Text.assemble(
+        ("Plan  ", "bold"),
+        f"{count(len(soon), 'item')} in phases 1 and 2 {'gives' if len(soon) == 1 else 'give'} back ",
+        (format_bytes(likely), "bold green"),
+        f" (at least {format_bytes(low)}, at most {format_bytes(high)}).",
+    )
+
+
+def first_step(row: dict[str, Any]) -> Text:
+    """The one line that has to be read."""
+    return Text.assemble(
+        ("Do first  ", "bold"),
+        (f"{row['subject']}: {row['action']}", "bold green"),
+        f", gains {format_bytes(row['likely_bytes'])}, risk {row['risk']}.",
+    )
+
+
+def gain(row: dict[str, Any]) -> str:
+    """`5.7 GB (5.0 GB to 6.2 GB)`, without the range where there is none."""
+    if row["low_bytes"] == row["high_bytes"]:
+        return format_bytes(row["likely_bytes"])
+    return (
+        f"{format_bytes(row['likely_bytes'])} ({format_bytes(row['low_bytes'])} to {format_bytes(row['high_bytes'])})"
+    )
+
+
+def _table(todo: Rows, narrow: bool) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, expand=True)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("what", overflow="ellipsis", no_wrap=True, min_width=20, max_width=_SUBJECT_CHARACTERS)
+    table.add_column("now", justify="right", no_wrap=True)
+    table.add_column("gain", justify="right", no_wrap=True)
+    if not narrow:
+        table.add_column("at least–most", justify="right", no_wrap=True)
+    table.add_column("decision", overflow="fold", ratio=1)
+    for heading in () if narrow else ("complexity", "risk"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("priority", no_wrap=True)
+    table.add_column("phase", no_wrap=True)
+    phase = None
+    for row in todo:
+        if phase not in (None, row["phase"]):
+            table.add_section()
+        phase = row["phase"]
+        spread = [] if narrow else [f"{format_bytes(row['low_bytes'])}–{format_bytes(row['high_bytes'])}"]
+        grades = [] if narrow else [row["complexity"], row["risk"]]
+        table.add_row(
+            str(row["rank"]),
+            row["subject"],
+            format_bytes(row["size_bytes"]),
+            Text(format_bytes(row["likely_bytes"]), style="bold"),
+            *spread,
+            f"{row['decision']}: {row['action']}",
+            *grades,
+            Text(row["priority"], style=_STYLES[row["priority"]]),
+            str(phase) if narrow else f"{phase} {_PHASES[row['phase']]}",
+        )
+    return table
+
+
+def _left_alone(rest: Rows) -> list[RenderableType]:
+    lines: list[RenderableType] = [Text("Left alone", style="bold")]
+    for row in rest[:_LEFT_ALONE_SHOWN]:
+        could = f" ({format_bytes(row['likely_bytes'])} could be gained)" if row["likely_bytes"] else ""
+        lines.append(Text(f"• {row['subject']} {format_bytes(row['size_bytes'])}: {row['action']}{could}"))
+    if len(rest) > _LEFT_ALONE_SHOWN:
+        lines.append(Text(f"• and {len(rest) - _LEFT_ALONE_SHOWN} more; `imgopt explain NAME` says why.", style="dim"))
+    return lines
+
+
+def _indented(text: str, columns: int = 3) -> Padding:
+    return Padding(Text(text), (0, 0, 0, columns))

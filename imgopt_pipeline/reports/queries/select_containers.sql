@@ -1,0 +1,4 @@
+SELECT host, container_id, name, image_id, image_reference, state, running
+FROM latest_containers
+WHERE host = coalesce($host, host)
+ORDER BY host, name

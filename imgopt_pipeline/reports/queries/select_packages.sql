@@ -1,0 +1,5 @@
+SELECT host, image, ecosystem, name, version, local_version, location, position, size_bytes, files, installed_bytes,
+    requested, development, only_recommended, section, gpu_role, requires
+FROM latest_packages
+WHERE host = coalesce($host, host) AND image_id = coalesce($image_id, image_id)
+ORDER BY size_bytes DESC, ecosystem, name, image
