@@ -7,6 +7,7 @@ writes there; files may come and go meanwhile.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -23,6 +24,7 @@ _PATH_CHARACTERS = 700  # of four bytes each, with a name of 255 more, stays bel
 _OPEN_FOLDERS = 200
 _FOLDERS = 20_000
 _CLOCK_ENTRIES = 4_096
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # it went, or a file or a link took its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,119 +128,130 @@ class _Waiting:
         return f"{self.base.path}/{self.way}" if self.way else self.base.path or "/"
 
 
+class _LimitReached(Exception):
+    """The walk ends here."""
+
+
 class _Walker:
     def __init__(self, root: str, how: Walk) -> None:
-        self.root = root
-        self.how = how
-        self.barred = {path for path in how.barred if path.startswith(root.rstrip("/") + "/")}
-        self.pending: list[_Waiting] = []
-        self.linked: set[int] = set()
-        self.folders = 1
-        self.entries = 0
+        self._root = root
+        self._how = how
+        self._barred = {path for path in how.barred if path.startswith(root.rstrip("/") + "/")}
+        self._waiting: list[_Waiting] = []
+        self._linked: set[Identity] = set()
+        self._device = 0
+        self._folders = 1
+        self._entries = 0
+        self._check_at = 0
 
     def run(self, context: Context) -> Folder:
-        base = _Open(os.open(self.root, _FLAGS), self.root.rstrip("/"))
+        base = _Open(os.open(self._root, _FLAGS), self._root.rstrip("/"))
         status = os.fstat(base.descriptor)
-        top = Folder(self.root, (status.st_dev, status.st_ino), 0, context)
-        self.device = status.st_dev
-        self.pending.append(_Waiting(base, "", top, 0, context))
-        while self.pending:
-            item = self.pending.pop()
-            if not self._read(item):
-                for left in (item, *self.pending):
-                    left.folder.finished = False
-                break
-        self.pending.clear()
+        self._device = status.st_dev
+        top = Folder(self._root, (status.st_dev, status.st_ino), 0, context)
+        self._waiting.append(_Waiting(base, "", top, 0, context))
+        item = self._waiting[0]
+        try:
+            while self._waiting:
+                item = self._waiting.pop()
+                self._check_limits()
+                self._read(item)
+        except _LimitReached:
+            for left in (item, *self._waiting):
+                left.folder.finished = False
         return top
 
-    def _within_limits(self) -> bool:
-        return self.entries < self.how.entries and time.monotonic() < self.how.deadline
+    def _check_limits(self) -> None:
+        if self._entries >= self._how.entries or time.monotonic() > self._how.deadline:
+            raise _LimitReached
+        self._check_at = min(self._entries + _CLOCK_ENTRIES, self._how.entries)
 
-    def _read(self, item: _Waiting) -> bool:
-        """Read a directory and leave those in it to `pending`; False where a limit ended that."""
-        if not self._within_limits():
-            return False
+    def _read(self, item: _Waiting) -> None:
+        """Read a directory and let those in it wait."""
         try:
             descriptor = os.open(item.way or ".", _FLAGS, dir_fd=item.base.descriptor)
-        except (FileNotFoundError, NotADirectoryError):
-            return True  # it went, or something else took its name
         except OSError as error:
-            if error.errno != errno.ELOOP:  # a link took its name
+            if error.errno not in _GONE:
                 item.folder.unreadable += 1
-            return True
+            return
         own = _Open(descriptor, item.path, item.base.nesting + 1)
         if item.depth and not self._belongs(item, os.fstat(descriptor)):
-            return True
-        below: list[str] = []
-        try:
-            ended = self._list(item, descriptor, below)
-        except OSError:
-            item.folder.unreadable += 1
-            ended = False
+            return
+        below, marks = self._list(item, descriptor)
+        if item.depth <= self._how.depth and is_application(marks):
+            item.folder.application = True
         if len(item.way) > _PATH_CHARACTERS:
             if own.nesting > _OPEN_FOLDERS:
                 item.folder.finished &= not below
-                return True
-            item = _Waiting(own, "", item.folder, item.depth, item.context)
-        self._leave(item, below)
-        return not ended
+                return
+            item.base, item.way = own, ""
+        for name in below:
+            way = f"{item.way}/{name}" if item.way else name
+            context = folder_context(item.context, name, marks)
+            waiting = _Waiting(item.base, way, item.folder, item.depth + 1, context)
+            if not self._barred or waiting.path not in self._barred:
+                self._waiting.append(waiting)
 
     def _belongs(self, item: _Waiting, status: os.stat_result) -> bool:
         """Whether it is to be read; gives it sums of its own where they are wanted."""
         identity = (status.st_dev, status.st_ino)
-        if status.st_dev != self.device or identity in self.how.left_out:
+        if status.st_dev != self._device or identity in self._how.left_out:
             return False
-        near = item.depth <= self.how.depth and item.folder.context.kind is None
-        if self.folders < _FOLDERS and (near or identity in self.how.chosen):
-            self.folders += 1
+        near = item.depth <= self._how.depth and item.folder.context.kind is None
+        if self._folders < _FOLDERS and (near or identity in self._how.chosen):
+            self._folders += 1
             folder = Folder(item.path, identity, item.depth, item.context)
             item.folder.folders.append(folder)
             item.folder = folder
         return True
 
-    def _list(self, item: _Waiting, descriptor: int, below: list[str]) -> bool:
-        """Count the files of a directory; whether a limit ended that. Raises OSError where the reading fails."""
+    def _list(self, item: _Waiting, descriptor: int) -> tuple[list[str], set[str]]:
+        """Count the files of a directory; the directories in it, and the MARKERS."""
         kind, hint = item.context
         tally = item.folder.tally
         by_kind = tally.by_kind
-        idle_before = self.how.idle_before
+        idle_before = self._how.idle_before
+        below: list[str] = []
         marks: set[str] = set()
-        with os.scandir(descriptor) as found:
-            for entry in found:
-                self.entries += 1
-                if not self.entries % _CLOCK_ENTRIES and not self._within_limits():
-                    return True
-                name = entry.name
-                if name in MARKERS:
-                    marks.add(name)
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        below.append(name)
+        try:
+            with os.scandir(descriptor) as found:
+                for entry in found:
+                    if self._entries >= self._check_at:
+                        self._check_limits()
+                    self._entries += 1
+                    name = entry.name
+                    if name in MARKERS:
+                        marks.add(name)
+                    try:
+                        if entry.is_dir(follow_symlinks=False):
+                            below.append(name)
+                            continue
+                        if entry.is_symlink():
+                            continue
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
                         continue
-                    if entry.is_symlink():
+                    except OSError:
+                        item.folder.unreadable += 1
                         continue
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                except OSError:
-                    item.folder.unreadable += 1
-                    continue
-                if not stat.S_ISREG(status.st_mode):
-                    continue
-                if status.st_nlink > 1:
-                    if status.st_ino in self.linked:
+                    if not stat.S_ISREG(status.st_mode):
                         continue
-                    self.linked.add(status.st_ino)
-                size_bytes = status.st_size
-                of_kind = kind or file_kind(name, size_bytes, hint)
-                by_kind[of_kind] = by_kind.get(of_kind, 0) + size_bytes
-                tally.files += 1
-                unread = status.st_atime < idle_before
-                if unread:
-                    tally.unread_bytes += size_bytes
-                if status.st_mtime < idle_before:
-                    tally.unmodified_bytes += size_bytes
+                    if status.st_nlink > 1:
+                        identity = (status.st_dev, status.st_ino)
+                        if identity in self._linked:
+                            continue
+                        self._linked.add(identity)
+                    size_bytes = status.st_size
+                    of_kind = kind or file_kind(name, size_bytes, hint)
+                    by_kind[of_kind] = by_kind.get(of_kind, 0) + size_bytes
+                    tally.files += 1
+                    unread = status.st_atime < idle_before
                     if unread:
-                        tally.unused_bytes += size_bytes
-        item.marks = marks
-        return False
+                        tally.unread_bytes += size_bytes
+                    if status.st_mtime < idle_before:
+                        tally.unmodified_bytes += size_bytes
+                        if unread:
+                            tally.unused_bytes += size_bytes
+        except OSError:
+            item.folder.unreadable += 1
+        return below, marks

@@ -110,7 +110,7 @@ def is_within(path: str, folder: str) -> bool:
 
 def joined(folder: str, rest: str) -> str:
     """`rest` (empty, or with a leading slash) below a folder."""
-    return (folder.rstrip("/") + rest) or "/"
+    return (folder.rstrip("/") + rest.rstrip("/")) or "/"
 
 
 def _text(field: bytes) -> str:

@@ -18,6 +18,7 @@ from imgopt_pipeline.names import printable
 
 _PROCESSES = 50_000
 _OPEN_FILES = 10_000
+_INIT = 1
 _DELETED = " (deleted)"
 
 
@@ -35,7 +36,7 @@ class ProcessPlace:
 
 
 def local_processes(mounts: MountTable, proc: Path = Path("/proc")) -> list[ProcessPlace] | None:
-    """The processes of this machine but for this one; None unless all of them can be seen, which takes root."""
+    """The processes of this machine but for this one; None unless all can be seen (init aside), which takes root."""
     if os.geteuid() != 0:
         return None
     tables: dict[str, MountTable] = {}
@@ -53,6 +54,10 @@ def local_processes(mounts: MountTable, proc: Path = Path("/proc")) -> list[Proc
                 name = printable((folder / "comm").read_bytes().rstrip(b"\n"))
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it ended
+            except PermissionError:
+                if pid == _INIT:
+                    continue  # it may have rights that root lacks here, and works in no data directory
+                raise
             table = tables.get(namespace)
             paths = {seen for path in held for seen in _seen(path, table or mounts, mounts)}
             if pid != os.getpid():
