@@ -86,8 +86,8 @@ class Walk:
     deadline: float
     entries: int
     depth: int = 0
-    chosen: Collection[Identity] = frozenset()
-    left_out: Collection[Identity] = frozenset()
+    chosen: Collection[Identity | None] = frozenset()
+    left_out: Collection[Identity | None] = frozenset()
     barred: Collection[str] = frozenset()
 
 

@@ -35,6 +35,4 @@ def _choose(folder: Folder, minimum_bytes: int) -> list[Folder]:
 
 def _own(folder: Folder) -> int:
     """Bytes of modules and build output directly in a folder."""
-    return sum(
-        inner.total().size_bytes for inner in folder.folders if inner.context.kind in REBUILDABLE
-    )
+    return sum(inner.total().size_bytes for inner in folder.folders if inner.context.kind in REBUILDABLE)
