@@ -9,12 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import (
+    all_rules,
     archive_on_disk,
     classic_store,
     containerd_store,
+    demo_fleet,
     open_warehouse,
+    package_counts,
     small_files,
     unchanged_audit,
+    whole_contents,
 )
 from benchmarks.ground import Ground, prepared_ground
 from benchmarks.machine import machine, versions
@@ -22,9 +26,13 @@ from benchmarks.report import Figure, print_figures, write_document
 
 _FIGURES: dict[str, Callable[[Ground], list[Figure]]] = {
     "classic": classic_store.measure,
+    "contents": whole_contents.measure,
+    "packages": package_counts.measure,
     "containerd": containerd_store.measure,
     "archive": archive_on_disk.measure,
     "audit": unchanged_audit.measure,
+    "demo": demo_fleet.measure,
+    "rules": all_rules.measure,
     "files": small_files.measure,
     "readers": open_warehouse.measure,
 }

@@ -21,6 +21,9 @@ from benchmarks.many_files import ManyFiles, write_archive
 from benchmarks.measuring import Command
 
 IMAGE = "torch-cuda:latest"
+SMALL_IMAGES = {"fleet/apt-tools:1": "apt-tools", "fleet/node-app:1": "node-app", "fleet/pip-app:1": "pip-app"}
+"""Smaller images of the classic engine, with their targets in package-managers/Dockerfile."""
+
 _BASE = "debian-python:latest"
 _TOP = Path(__file__).resolve().parent.parent
 _BIN = Path(sys.executable).parent
@@ -49,6 +52,11 @@ class Ground:
         result: list[str | Path] = ["--json", self.home / "dive.json"]
         return Command([_BIN / "dive", *result, *words], engine.environment if engine else {}, keep_output=False)
 
+    def syft(self, image: str, engine: Engine) -> Command:
+        """A syft command that does not look for a newer syft first."""
+        environment = {**engine.environment, "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+        return Command([_BIN / "syft", "scan", "--quiet", "--output", "json", f"docker:{image}"], environment)
+
 
 @contextmanager
 def prepared_ground() -> Iterator[Ground]:
@@ -60,7 +68,9 @@ def prepared_ground() -> Iterator[Ground]:
         containerd = _engine(stack, home, "containerd", containerd=True)
         fleet = stack.enter_context(kept_engine(home / "fleet", containerd=False))
         for engine in (classic, containerd):
-            _build_image(engine, home / "wheels")
+            _build_torch(engine, home / "wheels")
+        for tag, target in SMALL_IMAGES.items():
+            _build(classic, tag, "package-managers", f"--target={target}")
         _load_fleet(fleet, home / "fleet.tar")
         archive = Path(os.environ.get("IMGOPT_BENCH_ARCHIVE", home / "torch-cuda.tar"))
         if not archive.exists():
@@ -80,21 +90,26 @@ def _engine(stack: ExitStack, home: Path, name: str, *, containerd: bool) -> Eng
     return stack.enter_context(kept_engine(home / name, containerd=containerd))
 
 
-def _build_image(engine: Engine, wheels: Path) -> None:
+def _build_torch(engine: Engine, wheels: Path) -> None:
     """Build the 7 GB image; not loaded from the other engine, since loading would leave layers uncompressed."""
-    if engine.has_image(IMAGE):
+    if not engine.has_image(IMAGE):
+        _say(f"builds {IMAGE} on {engine.url}; this downloads 3 GB and takes minutes, once.")
+    _build(engine, IMAGE, "torch-cuda", *([f"--build-context=wheels={wheels}"] if wheels.is_dir() else []))
+
+
+def _build(engine: Engine, tag: str, folder: str, *options: str) -> None:
+    """Build an image from a folder beside this file, where the engine does not have it."""
+    if engine.has_image(tag):
         return
     if not engine.has_image(_BASE):
         subprocess.run([_TOP / "scripts/make-base-image", _BASE, engine.url], check=True)
-    _say(f"builds {IMAGE} on {engine.url}; this downloads 3 GB and takes minutes, once.")
-    options: list[str | Path] = ["--network=host", f"--tag={IMAGE}", f"--build-arg=BASE={_BASE}"]
+    more = list(options)
     if certificates := os.environ.get("PIP_CERT"):
-        options.append(f"--secret=id=ca,src={certificates}")
+        more.append(f"--secret=id=ca,src={certificates}")
     if os.environ.get("PIP_INDEX_URL"):
-        options.append("--build-arg=PIP_INDEX_URL")
-    if wheels.is_dir():
-        options.append(f"--build-context=wheels={wheels}")
-    engine.docker("buildx", "build", *options, _TOP / "benchmarks/torch-cuda")
+        more.append("--build-arg=PIP_INDEX_URL")
+    words = ("--network=host", f"--tag={tag}", f"--build-arg=BASE={_BASE}", *more)
+    engine.docker("buildx", "build", *words, _TOP / "benchmarks" / folder)
 
 
 def _load_fleet(engine: Engine, archive: Path) -> None:

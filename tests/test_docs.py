@@ -107,11 +107,16 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (archives / "broken.tar").write_bytes(b"no archive")
     environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith(("IMGOPT_", "DOCKER_"))}
     environment |= {"IMGOPT_HOME": str(home), "IMGOPT_CONFIG": str(home / "none.yaml"), "HOME": str(home)}
-    for words in (["demo", "--fleet", str(home / "fleet.yaml")], *[["audit", "--host", "archives"]] * 2):
-        done = CliRunner(env=environment).invoke(app, words)
+    program = CliRunner(env=environment)
+
+    def run(*words: str) -> None:
+        done = program.invoke(app, words)
         assert done.exit_code == 0, done.output
-        if words[0] == "audit":
-            write_archive(archives / "one.tar", "demo/one:1", [*layers, {"srv/c": b"w" * 900}])
+
+    run("demo", "--fleet", str(home / "fleet.yaml"))
+    run("audit", "--host", "archives")
+    write_archive(archives / "one.tar", "demo/one:1", [*layers, {"srv/c": b"w" * 900}])
+    run("audit", "--host", "archives")
     return home / "imgopt.duckdb"
 
 

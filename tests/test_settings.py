@@ -40,13 +40,15 @@ def test_the_example_holds_the_defaults(tmp_path: Path) -> None:
 
 
 def test_every_setting_stands_in_the_example() -> None:
-    example = yaml.safe_load((TOP / "imgopt.example.yaml").read_text())
+    text = (TOP / "imgopt.example.yaml").read_text()
+    example = yaml.safe_load(text)
     sections = {name: field for name, field in Settings.model_fields.items() if name not in ("home", "archives")}
     assert set(example) == set(sections)
     commented_out = {"findings": {"rules_folder"}}
     for name in ("schedule", "retention", "gates", "findings", "limits"):
         keys = set(type(getattr(load_settings(), name)).model_fields)
         assert set(example[name]) == keys - commented_out.get(name, set())
+    assert all(f"# {key}: " in text for keys in commented_out.values() for key in keys)
 
 
 def test_sizes_and_relative_folders(tmp_path: Path) -> None:

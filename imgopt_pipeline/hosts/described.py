@@ -17,8 +17,10 @@ import orjson
 from imgopt_pipeline.errors import UnreadableArchive
 from imgopt_pipeline.hosts.archive_files import shown
 from imgopt_pipeline.hosts.archives import ArchiveHost
+from imgopt_pipeline.hosts.directory_views import FolderView
 from imgopt_pipeline.hosts.engine_containers import container_from_inspect
 from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, HostGpu, Image, Problem, Volume
+from imgopt_pipeline.hosts.processes import ProcessPlace
 from imgopt_pipeline.limits import DEFAULT_LIMITS, Limits
 from imgopt_pipeline.names import printable
 
@@ -141,6 +143,14 @@ class DescribedHost(ArchiveHost):
     def filesystems(self) -> dict[str, str]:
         """Types of the file systems by where they are mounted, as far as they are no plain local disk."""
         return {item.text("path"): item.text("type") for item in self._description().parts("filesystems")}
+
+    def directory_view(self) -> FolderView:
+        """How the data directories of the described host are seen."""
+        places = [
+            ProcessPlace(process.pid, printable(process.command), (process.working_directory, *process.open_paths))
+            for process in self.processes()
+        ]
+        return FolderView(self.directory_root, places, self.filesystems())
 
     def _image_usage(self) -> DiskUsage:
         used = {container.image_id for container in self.containers()}

@@ -57,29 +57,67 @@ _FOLDERS = {
     "bower_components": "node_modules",
     ".git": "source",
     **dict.fromkeys(
-        """.next .nuxt .svelte-kit .output .turbo .parcel-cache .angular __pycache__ .venv venv .tox .nox .mypy_cache
-        .pytest_cache .ruff_cache .gradle""".split(),
+        [
+            ".next",
+            ".nuxt",
+            ".svelte-kit",
+            ".output",
+            ".turbo",
+            ".parcel-cache",
+            ".angular",
+            "__pycache__",
+            ".venv",
+            "venv",
+            ".tox",
+            ".nox",
+            ".mypy_cache",
+            ".pytest_cache",
+            ".ruff_cache",
+            ".gradle",
+        ],
         "build output",
     ),
 }
 # Names that also mean other things: build output only beside what builds it.
 _OUTPUT_FOLDERS = frozenset({"dist", "build", "target", "out"})
 _BUILT_BY = frozenset(
-    """package.json Cargo.toml pom.xml build.gradle build.gradle.kts pyproject.toml setup.py CMakeLists.txt Makefile
-    meson.build""".split()
+    [
+        "package.json",
+        "Cargo.toml",
+        "pom.xml",
+        "build.gradle",
+        "build.gradle.kts",
+        "pyproject.toml",
+        "setup.py",
+        "CMakeLists.txt",
+        "Makefile",
+        "meson.build",
+    ]
 )
 _APPLICATION = _BUILT_BY | frozenset(
-    """requirements.txt go.mod composer.json Gemfile Dockerfile docker-compose.yml docker-compose.yaml compose.yml
-    compose.yaml .git""".split()
+    [
+        "requirements.txt",
+        "go.mod",
+        "composer.json",
+        "Gemfile",
+        "Dockerfile",
+        "docker-compose.yml",
+        "docker-compose.yaml",
+        "compose.yml",
+        "compose.yaml",
+        ".git",
+    ]
 )
-_DATABASES = frozenset("PG_VERSION pg_wal ibdata1 WiredTiger chunks_head nodes.lock node.lock".split())
+_DATABASES = frozenset(["PG_VERSION", "pg_wal", "ibdata1", "WiredTiger", "chunks_head", "nodes.lock", "node.lock"])
 MARKERS = _APPLICATION | _DATABASES
 """Names that say what the folder they lie in is."""
 
 # Folders whose files without a telling suffix are this.
 _HINTS = {
-    **dict.fromkeys("models model checkpoints weights loras lora huggingface .ollama ckpt".split(), "models"),
-    **dict.fromkeys("log logs".split(), "logs"),
+    **dict.fromkeys(
+        ["models", "model", "checkpoints", "weights", "loras", "lora", "huggingface", ".ollama", "ckpt"], "models"
+    ),
+    **dict.fromkeys(["log", "logs"], "logs"),
 }
 
 

@@ -106,7 +106,7 @@ class Scan:
         return found
 
     def _inside(self, outer: Folder, mounted: Iterable[Place]) -> list[Folder]:
-        """What was read of the mounted directories inside a directory and on its file system, without those in those."""
+        """What was read of the mounted directories inside one, on its file system; of nested ones the outermost."""
         inner = [
             place.folder
             for place in mounted

@@ -1,4 +1,4 @@
-"""How the directories of a host are seen from here: as this machine's, as a folder that stands for it, or not at all."""
+"""How the directories of a host are seen from here: as this machine's own, as a folder that stands for it, or not."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ from imgopt_pipeline.hosts.engine_files import (
     engine_errors,
     sweep_helpers,
 )
-from imgopt_pipeline.hosts.engine_usage import disk_usage_from_df
+from imgopt_pipeline.hosts.engine_usage import disk_usage_from_df, volumes_from_df
 from imgopt_pipeline.hosts.host_gpus import container_processes, local_gpu_processes, look_for_gpus, runs_here
 from imgopt_pipeline.hosts.image_config import familiar, image_from_config
-from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, HostGpu, Image, Problem
+from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, HostGpu, Image, Problem, Volume
 from imgopt_pipeline.limits import DEFAULT_LIMITS, Limits
 from imgopt_pipeline.names import printable
 
@@ -112,6 +112,13 @@ class EngineHost:
 
     def disk_usage(self) -> list[DiskUsage]:
         return disk_usage_from_df(self._df())
+
+    def volumes(self) -> list[Volume]:
+        """The volumes; without sizes where the engine does not say what takes its disk."""
+        if usage := self._df():
+            return volumes_from_df(usage.get("Volumes"), None)
+        with engine_errors("the engine does not list its volumes"):
+            return volumes_from_df(self.client.volumes().get("Volumes"), self.client.containers(all=True))
 
     def gpus(self) -> HostGpu:
         """What the engine's machine has for GPUs."""

@@ -1,4 +1,4 @@
-"""What takes an engine's disk, by kind, from `GET /system/df`.
+"""What takes an engine's disk, by kind, and its volumes, from `GET /system/df`.
 
 The images' reclaimable bytes are the engine's own figure, which some versions get wrong; the
 warehouse computes the exact one from chain IDs once the layers are known.
@@ -6,11 +6,16 @@ warehouse computes the exact one from chain IDs once the layers are known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgopt_pipeline.hosts.engine_files import HELPER_LABEL
-from imgopt_pipeline.hosts.models import DiskUsage
+from imgopt_pipeline.hosts.models import DiskUsage, Volume
+from imgopt_pipeline.names import printable
+
+_ANONYMOUS_LABEL = "com.docker.volume.anonymous"
+_GIVEN_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 def disk_usage_from_df(answer: Mapping[str, Any]) -> list[DiskUsage]:
@@ -23,6 +28,37 @@ def disk_usage_from_df(answer: Mapping[str, Any]) -> list[DiskUsage]:
         _volumes(answer.get("Volumes") or []),
         _build_cache(answer.get("BuildCache") or []),
     ]
+
+
+def volumes_from_df(volumes: object, containers: Sequence[Mapping[str, Any]] | None) -> list[Volume]:
+    """Volumes by name, from the list of `GET /system/df` or `GET /volumes`, which tells neither sizes nor users.
+
+    `containers`, the answer of `GET /containers/json`, tells who mounts a volume that says nothing of it.
+    """
+    mounts = [
+        str(mount.get("Name"))
+        for container in containers or ()
+        for mount in container.get("Mounts") or []
+        if isinstance(mount, Mapping) and mount.get("Type") == "volume"
+    ]
+    listed = volumes if isinstance(volumes, list) else []
+    found = [_volume(item, mounts) for item in listed if isinstance(item, Mapping) and item.get("Name")]
+    return sorted({volume.name: volume for volume in found}.values(), key=lambda volume: volume.name)
+
+
+def _volume(item: Mapping[str, Any], mounts: Sequence[str]) -> Volume:
+    name = str(item["Name"])
+    usage = _usage(item)
+    # The engine says -1 where it does not know.
+    size_bytes, references = usage.get("Size", -1), usage.get("RefCount", -1)
+    return Volume(
+        name=printable(name),
+        driver=printable(str(item.get("Driver") or "")),
+        mountpoint=printable(str(item.get("Mountpoint") or "")),
+        size_bytes=size_bytes if isinstance(size_bytes, int) and size_bytes >= 0 else None,
+        containers=references if isinstance(references, int) and references >= 0 else mounts.count(name),
+        anonymous=_ANONYMOUS_LABEL in (item.get("Labels") or {}) or bool(_GIVEN_NAME.fullmatch(name)),
+    )
 
 
 def _images(images: Sequence[Mapping[str, Any]], layers_bytes: int | None) -> DiskUsage:

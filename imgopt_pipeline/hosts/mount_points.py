@@ -13,13 +13,49 @@ from dataclasses import dataclass
 
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 _REMOTE = frozenset(
-    """nfs nfs4 cifs smb3 smbfs 9p virtiofs vboxsf prl_fs ceph glusterfs lustre beegfs davfs afs ncpfs orangefs coda
-    autofs fuse""".split()
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "virtiofs",
+        "vboxsf",
+        "prl_fs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "beegfs",
+        "davfs",
+        "afs",
+        "ncpfs",
+        "orangefs",
+        "coda",
+        "autofs",
+        "fuse",
+    ]
 )
 # All other FUSE file systems are taken for remote: rclone, sshfs, s3fs and their many kin.
 _LOCAL_FUSE = frozenset(
-    """fuseblk fuse.mergerfs fuse.unionfs fuse.ntfs-3g fuse.ntfs fuse.exfat fuse.bindfs fuse.encfs fuse.gocryptfs
-    fuse.cryfs fuse.securefs fuse.fuse-overlayfs fuse.lxcfs fuse.squashfuse fuse.snapfuse fuse.zfs-fuse""".split()
+    [
+        "fuseblk",
+        "fuse.mergerfs",
+        "fuse.unionfs",
+        "fuse.ntfs-3g",
+        "fuse.ntfs",
+        "fuse.exfat",
+        "fuse.bindfs",
+        "fuse.encfs",
+        "fuse.gocryptfs",
+        "fuse.cryfs",
+        "fuse.securefs",
+        "fuse.fuse-overlayfs",
+        "fuse.lxcfs",
+        "fuse.squashfuse",
+        "fuse.snapfuse",
+        "fuse.zfs-fuse",
+    ]
 )
 
 

@@ -14,11 +14,45 @@ from imgopt_pipeline.names import original
 ENGINE_FOLDERS = ("/var/lib/docker", "/var/lib/containers", "/var/lib/containerd")
 
 # The system's own, which hold no data of an application.
-_SYSTEM = """/proc /sys /dev /run /var/run /boot /bin /sbin /lib /lib32 /lib64 /etc /usr/bin /usr/sbin /usr/lib
-    /usr/lib64 /usr/src /usr/share/zoneinfo /snap /tmp/.X11-unix""".split()
+_SYSTEM = [
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/var/run",
+    "/boot",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/src",
+    "/usr/share/zoneinfo",
+    "/snap",
+]
 _SOCKETS = (".sock", ".socket")
 # Shared by many; directories inside stand for themselves.
-_BROAD = frozenset("/home /root /srv /opt /mnt /media /data /tmp /var /var/lib /var/www /usr /usr/local".split())
+_BROAD = frozenset(
+    [
+        "/home",
+        "/root",
+        "/srv",
+        "/opt",
+        "/mnt",
+        "/media",
+        "/data",
+        "/var",
+        "/var/lib",
+        "/var/www",
+        "/usr",
+        "/usr/local",
+    ]
+)
 
 
 @dataclass(slots=True)

@@ -115,37 +115,43 @@ def gain(row: dict[str, Any]) -> str:
 
 
 def _table(todo: Rows, narrow: bool) -> Table:
+    """The items under a heading for each phase; `narrow` leaves out the range and the grades."""
     table = Table(box=None, header_style="dim", pad_edge=False, expand=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("what", overflow="ellipsis", no_wrap=True, min_width=20, max_width=_SUBJECT_CHARACTERS)
     table.add_column("now", justify="right", no_wrap=True)
     table.add_column("gain", justify="right", no_wrap=True)
+    grades = [] if narrow else ["complexity", "risk", "priority"]
     if not narrow:
-        table.add_column("at least–most", justify="right", no_wrap=True)
-    table.add_column("decision", overflow="fold", ratio=1)
-    for heading in () if narrow else ("complexity", "risk"):
+        table.add_column("from–to", justify="right", no_wrap=True, style="dim")
+    table.add_column("what to do", overflow="fold", ratio=1)
+    for heading in grades:
         table.add_column(heading, no_wrap=True)
-    table.add_column("priority", no_wrap=True)
-    table.add_column("phase", no_wrap=True)
     phase = None
     for row in todo:
-        if phase not in (None, row["phase"]):
-            table.add_section()
-        phase = row["phase"]
-        spread = [] if narrow else [f"{format_bytes(row['low_bytes'])}–{format_bytes(row['high_bytes'])}"]
-        grades = [] if narrow else [row["complexity"], row["risk"]]
+        if row["phase"] != phase:
+            phase = row["phase"]
+            table.add_row("", Text(f"Phase {phase}: {_PHASES[phase]}", style="bold"))
+        spread = [] if narrow else [_spread(row)]
         table.add_row(
             str(row["rank"]),
             row["subject"],
             format_bytes(row["size_bytes"]),
             Text(format_bytes(row["likely_bytes"]), style="bold"),
             *spread,
-            f"{row['decision']}: {row['action']}",
-            *grades,
-            Text(row["priority"], style=_STYLES[row["priority"]]),
-            str(phase) if narrow else f"{phase} {_PHASES[row['phase']]}",
+            row["action"] if row["decision"] == "optimize" else f"{row['decision']}: {row['action']}",
+            *(Text(row[grade], style=_STYLES[row[grade]] if grade == "priority" else "") for grade in grades),
         )
     return table
+
+
+def _spread(row: dict[str, Any]) -> str:
+    """`4.73–6.42 GB`; empty where the gain is known exactly."""
+    low, high = format_bytes(row["low_bytes"]), format_bytes(row["high_bytes"])
+    if low == high:
+        return ""
+    low_number, low_unit = low.split(" ")
+    return f"{low_number}–{high}" if high.endswith(f" {low_unit}") else f"{low}–{high}"
 
 
 def _left_alone(rest: Rows) -> list[RenderableType]:
