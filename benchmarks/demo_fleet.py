@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 
 from benchmarks.ground import Ground
 from benchmarks.measuring import Command, Samples, run
@@ -20,7 +21,7 @@ SECOND_SECONDS = 6
 def measure(ground: Ground) -> list[Figure]:
     """Each time from an empty state folder."""
     home = ground.home / "state-demo"
-    demo = ground.imgopt("demo", "--json", home=home)
+    demo = replace(ground.imgopt("demo", "--json", home=home), keep_output=False)
     making = Command([sys.executable, "-m", "benchmarks.demo_fleet"], demo.environment)
     made, first, second = [], [], []
     for _ in range(ground.runs):

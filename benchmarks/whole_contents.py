@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from benchmarks.ground import IMAGE, Ground
 from benchmarks.measuring import side_by_side
@@ -15,7 +16,8 @@ PEAK_MEGABYTES = 200
 def measure(ground: Ground) -> list[Figure]:
     """Both read the same image of the same engine; imgopt keeps no layer."""
     inspect = ground.imgopt("inspect", "--no-cache", "--json", IMAGE, engine=ground.classic)
-    found = side_by_side(ground.runs, {"imgopt": inspect, "syft": ground.syft(IMAGE, ground.classic)})
+    syft = replace(ground.syft(IMAGE, ground.classic), keep_output=False)
+    found = side_by_side(ground.runs, {"imgopt": inspect, "syft": syft})
     ratio = found["syft"].seconds / found["imgopt"].seconds
     peaks = {name: samples.peak_megabytes for name, samples in found.items()}
     return [

@@ -39,7 +39,7 @@ _SUFFIXES: dict[str, str] = {
         " bak backup borg",
         "logs": "log journal",
         "source": "py js mjs cjs jsx ts tsx mts cts vue svelte go rs java kt scala c h cc cpp hpp cs rb php pl lua sh"
-        " sql html htm css scss sass less ipynb tf proto graphql r jl swift m md rst",
+        " sql html htm css scss sass less ipynb tf proto graphql r jl swift",
     }.items()
     for suffix in suffixes.split()
 }

@@ -1,7 +1,8 @@
-"""Walks directories that others write to: bounded, never through a symbolic link, each byte once.
+"""Walks a directory tree within limits and sums what its files hold, for it and for chosen directories inside.
 
-A directory may change, vanish or be swapped for a link while it is walked, nest deeper than a path may
-be long, and lie on a mount that never answers. Nothing in it is opened but directories.
+Nothing is followed out of the tree: no symbolic link, no other file system. Directories are opened relative to open
+ones, so that neither the depth of a tree nor the length of its paths matters. Names and sizes come from whoever
+writes there; files may come and go meanwhile.
 """
 
 from __future__ import annotations
@@ -10,275 +11,247 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from imgopt_pipeline.hosts.directory_kinds import (
-    BUILD_FOLDER,
-    MODULES,
-    OUTPUT_MARKERS,
-    build_folders,
-    file_kind,
-    folder_kind,
-    holds_models,
-    path_kind,
-)
-
-PROJECT_DEPTH = 3
-_PATH_BYTES = 4_000  # Linux takes 4,095
-_CLOCK_ENTRIES = 512
-_MARKERS = frozenset({"PG_VERSION", *(marker for markers in OUTPUT_MARKERS.values() for marker in markers)})
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+from imgopt_pipeline.hosts.directory_contents import MARKERS, Context, Tally, file_kind, folder_context, is_application
 
 Identity = tuple[int, int]
-"""`st_dev` and `st_ino`, by which a file is the same whatever path leads to it."""
+"""Device and inode of a directory."""
 
-
-@dataclass(slots=True)
-class Tally:
-    """Regular files: how many, their bytes by kind, and those that were not modified, not read, neither since a day."""
-
-    files: int = 0
-    by_kind: dict[str, int] = field(default_factory=dict)
-    unmodified_bytes: int = 0
-    unread_bytes: int = 0
-    unused_bytes: int = 0
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(self.by_kind.values())
-
-    def add(self, other: Tally) -> None:
-        """Count what another one counted too."""
-        self.files += other.files
-        for kind, size_bytes in other.by_kind.items():
-            self.by_kind[kind] = self.by_kind.get(kind, 0) + size_bytes
-        self.unmodified_bytes += other.unmodified_bytes
-        self.unread_bytes += other.unread_bytes
-        self.unused_bytes += other.unused_bytes
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A directory that is counted apart: the tally is of what lies below it and below no node inside it.
-
-    `level`: how deep it lies in the folder of a compose project, None where it does not. `output`: a build
-    made it. `users`: processes with their working directory or open files here. `readable`: it could be listed.
-    """
-
-    path: str
-    parent: Node | None
-    level: int | None
-    output: bool = False
-    readable: bool = True
-    complete: bool = True
-    tally: Tally = field(default_factory=Tally)
-    users: set[str] = field(default_factory=set)
-    children: list[Node] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.path.rpartition("/")[2]
-
-    def below(self) -> Iterator[Node]:
-        """It and all nodes inside it."""
-        pending = [self]
-        while pending:
-            node = pending.pop()
-            yield node
-            pending += node.children
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_PATH_CHARACTERS = 700  # of four bytes each, with a name of 255 more, stays below the kernel's 4,096
+_OPEN_FOLDERS = 200
+_FOLDERS = 20_000
+_CLOCK_ENTRIES = 4_096
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # it went, or a file or a link took its name
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much all walks together may read."""
+class WalkLimits:
+    """Bounds of reading directories: entries of one, and seconds for all together."""
 
     entries: int = 2_000_000
     seconds: float = 60.0
 
 
 @dataclass(slots=True)
-class _Directory:
-    """One that waits to be listed: its path on the host and below the root of the walk, and what is known of it."""
+class Folder:
+    """A directory and the sums of its files, without those of its `folders`, the chosen ones inside.
 
-    path: str
-    relative: bytes
-    identity: Identity
-    node: Node
-    level: int | None
-    kind: str
-    among_models: bool
-
-
-class DirectoryWalk:
-    """Walks of one audit, which share their bounds and what they have counted.
-
-    All paths are paths of the host. `apart`: directories to count apart. `projects`: folders of compose
-    projects, in which directories to depth 3 are. `closed`: directories not to enter, mount points among
-    them. `opened`: what processes hold, by identity. `before`: the second that the idle bytes were last used before.
+    `finished` is False where a limit left some of it unread, `unreadable` counts what could not be read.
     """
 
-    def __init__(
-        self,
-        *,
-        before: float,
-        apart: Collection[str] = (),
-        projects: Collection[str] = (),
-        closed: Collection[str] = (),
-        opened: Mapping[Identity, Collection[str]] | None = None,
-        bounds: Bounds = Bounds(),
-    ) -> None:
-        self.nodes: dict[str, Node] = {}
-        self._before = before
-        self._apart = apart
-        self._projects = projects
-        self._closed = closed
-        self._opened = opened or {}
-        self._entries_left = bounds.entries
-        self._until = time.monotonic() + bounds.seconds
-        self._directories: set[Identity] = set()
+    path: str
+    identity: Identity
+    depth: int
+    context: Context
+    tally: Tally = field(default_factory=Tally)
+    folders: list[Folder] = field(default_factory=list)
+    application: bool = False
+    finished: bool = True
+    unreadable: int = 0
+
+    def all(self) -> Iterator[Folder]:
+        """This one and all below it."""
+        pending = [self]
+        while pending:
+            folder = pending.pop()
+            yield folder
+            pending += folder.folders
+
+    def total(self) -> Tally:
+        """The sums of all its files."""
+        tally = Tally()
+        for folder in self.all():
+            tally.add(folder.tally)
+        return tally
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it was read."""
+        return all(folder.finished and not folder.unreadable for folder in self.all())
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How to walk: which files count as idle, when to stop, and what to choose and to leave out.
+
+    `idle_before` and `deadline` are seconds since 1970 and of the monotonic clock. Directories down to `depth`
+    below the root and those of `chosen` get sums of their own; `left_out` and whatever stands at a path of
+    `barred` is not entered.
+    """
+
+    idle_before: float
+    deadline: float
+    entries: int
+    depth: int = 0
+    chosen: Collection[Identity | None] = frozenset()
+    left_out: Collection[Identity | None] = frozenset()
+    barred: Collection[str] = frozenset()
+
+
+def walk(root: str, context: Context, how: Walk) -> Folder:
+    """The sums of a directory. Raises OSError where it cannot be opened.
+
+    A file with several names counts once, for the first directory in which it was met.
+    """
+    return _Walker(root, how).run(context)
+
+
+class _Open:
+    """A directory that others are opened relative to, open as long as one of them waits."""
+
+    __slots__ = ("descriptor", "nesting", "path")
+
+    def __init__(self, descriptor: int, path: str, nesting: int = 0) -> None:
+        self.descriptor = descriptor
+        self.path = path
+        self.nesting = nesting
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A directory to be read: its way from an open one (empty: that one itself), and what it belongs to."""
+
+    base: _Open
+    way: str
+    folder: Folder
+    depth: int
+    context: Context
+
+    @property
+    def path(self) -> str:
+        return f"{self.base.path}/{self.way}" if self.way else self.base.path or "/"
+
+
+class _LimitReached(Exception):
+    """The walk ends here."""
+
+
+class _Walker:
+    def __init__(self, root: str, how: Walk) -> None:
+        self._root = root
+        self._how = how
+        self._barred = {path for path in how.barred if path.startswith(root.rstrip("/") + "/")}
+        self._waiting: list[_Waiting] = []
         self._linked: set[Identity] = set()
+        self._device = 0
+        self._folders = 1
+        self._entries = 0
+        self._check_at = 0
 
-    def walk(self, real: Path, path: str) -> Node:
-        """Count a directory of the host that lies at `real` here, where no walk came by it before."""
-        if path in self.nodes:
-            return self.nodes[path]
-        root = self._node(path, None, 0 if path in self._projects else None)
+    def run(self, context: Context) -> Folder:
+        base = _Open(os.open(self._root, _FLAGS), self._root.rstrip("/"))
+        status = os.fstat(base.descriptor)
+        self._device = status.st_dev
+        top = Folder(self._root, (status.st_dev, status.st_ino), 0, context)
+        self._waiting.append(_Waiting(base, "", top, 0, context))
+        item = self._waiting[0]
         try:
-            root_fd = os.open(real, _DIRECTORY)
-        except OSError:
-            root.readable = root.complete = False
-            return root
-        try:
-            status = os.fstat(root_fd)
-            identity = (status.st_dev, status.st_ino)
-            self._directories.add(identity)
-            pending = [_Directory(path, b"", identity, root, root.level, path_kind(path), holds_models(path))]
-            while pending:
-                directory = pending.pop()
-                try:
-                    pending += self._list(root_fd, directory)
-                except OSError as error:
-                    # What vanished holds nothing any more; all else is there and not counted.
-                    if error.errno != errno.ENOENT or not directory.relative:
-                        directory.node.complete = False
-                        directory.node.readable = directory.node.readable and directory.path != directory.node.path
-        finally:
-            os.close(root_fd)
-        return root
+            while self._waiting:
+                item = self._waiting.pop()
+                self._check_limits()
+                self._read(item)
+        except _LimitReached:
+            for left in (item, *self._waiting):
+                left.folder.finished = False
+        return top
 
-    def _list(self, root_fd: int, directory: _Directory) -> list[_Directory]:
-        """Count the files of a directory; its directories, to be listed in turn."""
-        found: list[tuple[str, Identity]] = []
-        beside: set[str] = set()
-        node = directory.node
-        fd = _open_below(root_fd, directory.relative)
+    def _check_limits(self) -> None:
+        if self._entries >= self._how.entries or time.monotonic() > self._how.deadline:
+            raise _LimitReached
+        self._check_at = min(self._entries + _CLOCK_ENTRIES, self._how.entries)
+
+    def _read(self, item: _Waiting) -> None:
+        """Read a directory and let those in it wait."""
         try:
-            status = os.fstat(fd)
-            if (status.st_dev, status.st_ino) != directory.identity:
-                raise OSError(errno.ESTALE, "it was replaced while it was being read")
-            node.users.update(self._opened.get(directory.identity, ()))
-            with os.scandir(fd) as entries:
-                for entry in entries:
-                    if self._spent():
-                        node.complete = False
-                        break
-                    if entry.name in _MARKERS:
-                        beside.add(entry.name)
-                    # A mount that does not answer is known by its path, before anything asks it.
-                    if entry.is_dir(follow_symlinks=False) and _join(directory.path, entry.name) in self._closed:
-                        continue
+            descriptor = os.open(item.way or ".", _FLAGS, dir_fd=item.base.descriptor)
+        except OSError as error:
+            if error.errno not in _GONE:
+                item.folder.unreadable += 1
+            return
+        own = _Open(descriptor, item.path, item.base.nesting + 1)
+        if item.depth and not self._belongs(item, os.fstat(descriptor)):
+            return
+        below, marks = self._list(item, descriptor)
+        if item.depth <= self._how.depth and is_application(marks):
+            item.folder.application = True
+        if len(item.way) > _PATH_CHARACTERS:
+            if own.nesting > _OPEN_FOLDERS:
+                item.folder.finished &= not below
+                return
+            item.base, item.way = own, ""
+        for name in below:
+            way = f"{item.way}/{name}" if item.way else name
+            context = folder_context(item.context, name, marks)
+            waiting = _Waiting(item.base, way, item.folder, item.depth + 1, context)
+            if not self._barred or waiting.path not in self._barred:
+                self._waiting.append(waiting)
+
+    def _belongs(self, item: _Waiting, status: os.stat_result) -> bool:
+        """Whether it is to be read; gives it sums of its own where they are wanted."""
+        identity = (status.st_dev, status.st_ino)
+        if status.st_dev != self._device or identity in self._how.left_out:
+            return False
+        near = item.depth <= self._how.depth and item.folder.context.kind is None
+        if self._folders < _FOLDERS and (near or identity in self._how.chosen):
+            self._folders += 1
+            folder = Folder(item.path, identity, item.depth, item.context)
+            item.folder.folders.append(folder)
+            item.folder = folder
+        return True
+
+    def _list(self, item: _Waiting, descriptor: int) -> tuple[list[str], set[str]]:
+        """Count the files of a directory; the directories in it, and the MARKERS."""
+        kind, hint = item.context
+        tally = item.folder.tally
+        by_kind = tally.by_kind
+        idle_before = self._how.idle_before
+        below: list[str] = []
+        marks: set[str] = set()
+        try:
+            with os.scandir(descriptor) as found:
+                for entry in found:
+                    if self._entries >= self._check_at:
+                        self._check_limits()
+                    self._entries += 1
+                    name = entry.name
+                    if name in MARKERS:
+                        marks.add(name)
                     try:
+                        if entry.is_dir(follow_symlinks=False):
+                            below.append(name)
+                            continue
+                        if entry.is_symlink():
+                            continue
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue
-                    identity = (status.st_dev, status.st_ino)
-                    if stat.S_ISREG(status.st_mode):
-                        self._count(directory, entry.name, status, identity)
-                    elif stat.S_ISDIR(status.st_mode) and status.st_dev == directory.identity[0]:
-                        found.append((entry.name, identity))
-        finally:
-            os.close(fd)
-        made = build_folders(beside, (name for name, _ in found)) if directory.level is not None else set()
-        return [
-            self._child(directory, name, identity, beside, name in made)
-            for name, identity in found
-            if self._first_time(identity)
-        ]
-
-    def _child(
-        self, directory: _Directory, name: str, identity: Identity, beside: set[str], output: bool
-    ) -> _Directory:
-        path = _join(directory.path, name)
-        level, node = None, directory.node
-        if path in self._projects:
-            level = 0
-        elif directory.level is not None and directory.level < PROJECT_DEPTH:
-            level = directory.level + 1
-        if level is not None or path in self._apart:
-            node = self._node(path, directory.node, level, output=output)
-        inside = level if name not in (MODULES, BUILD_FOLDER) and not output else None
-        relative = directory.relative + b"/" + os.fsencode(name) if directory.relative else os.fsencode(name)
-        return _Directory(
-            path,
-            relative,
-            identity,
-            node,
-            inside,
-            directory.kind or folder_kind(path, beside),
-            directory.among_models or holds_models(name),
-        )
-
-    def _count(self, directory: _Directory, name: str, status: os.stat_result, identity: Identity) -> None:
-        node, tally, size = directory.node, directory.node.tally, status.st_size
-        if identity in self._opened:
-            node.users.update(self._opened[identity])
-        if status.st_nlink > 1:
-            if identity in self._linked:
-                return
-            self._linked.add(identity)
-        kind = directory.kind or file_kind(name, directory.path, size, directory.among_models)
-        tally.files += 1
-        tally.by_kind[kind] = tally.by_kind.get(kind, 0) + size
-        modified, read = status.st_mtime >= self._before, status.st_atime >= self._before
-        tally.unmodified_bytes += 0 if modified else size
-        tally.unread_bytes += 0 if read else size
-        tally.unused_bytes += 0 if modified or read else size
-
-    def _node(self, path: str, parent: Node | None, level: int | None, *, output: bool = False) -> Node:
-        node = self.nodes[path] = Node(path, parent, level, output)
-        if parent is not None:
-            parent.children.append(node)
-        return node
-
-    def _first_time(self, identity: Identity) -> bool:
-        """Whether no walk came by this directory: one that is mounted twice has its bytes once."""
-        if identity in self._directories:
-            return False
-        self._directories.add(identity)
-        return True
-
-    def _spent(self) -> bool:
-        self._entries_left -= 1
-        if self._entries_left % _CLOCK_ENTRIES == 0 and time.monotonic() > self._until:
-            self._entries_left = 0
-        return self._entries_left < 0
-
-
-def _open_below(root_fd: int, relative: bytes) -> int:
-    """Open a directory below another, piece by piece where the path is longer than the system takes."""
-    fd = os.open(b".", _DIRECTORY, dir_fd=root_fd)
-    while relative:
-        cut = len(relative) if len(relative) <= _PATH_BYTES else relative.rindex(b"/", 0, _PATH_BYTES)
-        piece, relative = relative[:cut], relative[cut + 1 :]
-        try:
-            inner = os.open(piece, _DIRECTORY, dir_fd=fd)
-        finally:
-            os.close(fd)
-        fd = inner
-    return fd
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder.rstrip('/')}/{name}"
+                    except OSError:
+                        item.folder.unreadable += 1
+                        continue
+                    if not stat.S_ISREG(status.st_mode):
+                        continue
+                    if status.st_nlink > 1:
+                        identity = (status.st_dev, status.st_ino)
+                        if identity in self._linked:
+                            continue
+                        self._linked.add(identity)
+                    size_bytes = status.st_size
+                    of_kind = kind or file_kind(name, size_bytes, hint)
+                    by_kind[of_kind] = by_kind.get(of_kind, 0) + size_bytes
+                    tally.files += 1
+                    unread = status.st_atime < idle_before
+                    if unread:
+                        tally.unread_bytes += size_bytes
+                    if status.st_mtime < idle_before:
+                        tally.unmodified_bytes += size_bytes
+                        if unread:
+                            tally.unused_bytes += size_bytes
+        except OSError:
+            item.folder.unreadable += 1
+        return below, marks

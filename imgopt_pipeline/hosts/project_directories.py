@@ -24,13 +24,17 @@ def _choose(folder: Folder, minimum_bytes: int) -> list[Folder]:
         return []
     if not folder.folders or folder.context.kind is not None:
         return [folder]
-    if tally.of(MEDIA) * 2 >= size_bytes and not any(inner.application for inner in folder.all()):
+    if tally.of(MEDIA) * 2 >= size_bytes and not any(_is_application(inner) for inner in folder.all()):
         return [folder]
     if _own(folder) * 2 >= size_bytes:
         return [folder]
     chosen = [one for inner in folder.folders for one in _choose(inner, minimum_bytes)]
     rest_bytes = size_bytes - sum(one.total().size_bytes for one in chosen)
     return [*chosen, folder] if rest_bytes >= minimum_bytes else chosen
+
+
+def _is_application(folder: Folder) -> bool:
+    return folder.application or (folder.context.kind is None and "source" in folder.tally.by_kind)
 
 
 def _own(folder: Folder) -> int:
