@@ -56,7 +56,11 @@ def _of_subject(
     """The checks of an image and its containers, or of one container. Raises ImageNotFound, with the nearest name."""
     tagged = subject if ":" in subject.rpartition("/")[2] else f"{subject}:latest"
     ids = {row["image_id"] for row in images if {subject, tagged} & {*row["image_references"], row["image_id"]}}
-    named = {row["container_id"] for row in containers if subject in (row["name"], row["container_id"][:12])}
+    named = {
+        row["container_id"]
+        for row in containers
+        if subject in (row["name"], row["compose_service"], row["container_id"], row["container_id"][:12])
+    }
     if not ids and not named:
         names = [name for row in images for name in row["image_references"]] + [row["name"] for row in containers]
         near = difflib.get_close_matches(subject, names, n=1, cutoff=0.4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from imgopt_pipeline.cli.output import narrow, print_json, show
 from imgopt_pipeline.reports.audit import query
 from imgopt_pipeline.reports.explanation import explanation_view
 from imgopt_pipeline.reports.findings import findings_table, findings_view
-from imgopt_pipeline.reports.plan import plan_view
+from imgopt_pipeline.reports.plan import item_grades, item_view, plan_view
 from imgopt_pipeline.settings import load_settings
 from imgopt_pipeline.warehouse.store import snapshot
 
@@ -27,7 +27,11 @@ def register(app: typer.Typer) -> None:
     app.command("explain")(explain)
 
 
-def plan(host: HostName = None, json: Json = False) -> None:
+def plan(
+    every: Annotated[bool, typer.Option("--all", help="Say also of what is left alone why.")] = False,
+    host: HostName = None,
+    json: Json = False,
+) -> None:
     """Show what to do first, what it gives back, how risky it is, why, and the commands that do it."""
     with snapshot(load_settings().paths.database) as connection:
         check_host(connection, host)
@@ -38,12 +42,12 @@ def plan(host: HostName = None, json: Json = False) -> None:
     if not rows:
         show("There is no plan yet: run `imgopt audit`.")
     for name in dict.fromkeys(row["host"] for row in rows):
-        show(f"Host {name}", *plan_view([row for row in rows if row["host"] == name], narrow=narrow()))
+        show(f"Host {name}", *plan_view([row for row in rows if row["host"] == name], narrow=narrow(), every=every))
 
 
 def findings(
     subject: Annotated[str | None, typer.Argument(help="Only on this image, container, volume or directory.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Only of this rule, like gpu-build-denied.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only of this rule, like gpu-build-without-gpu.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show all of them, not only the first.")] = False,
     host: HostName = None,
     json: Json = False,
@@ -69,12 +73,20 @@ def findings(
 
 
 def explain(
-    target: Annotated[str, typer.Argument(help="An image of the newest audits: a tag, an ID or its beginning.")],
+    target: Annotated[
+        str,
+        typer.Argument(help="An image of the newest audits (a tag, an ID or its beginning), or what the plan names."),
+    ],
     host: HostName = None,
     json: Json = False,
 ) -> None:
     """Explain one image on one screen: layers, what fills it, waste, GPU verdict with evidence, plan."""
     with snapshot(load_settings().paths.database) as connection:
+        about = [row for row in query(connection, "select_plan", host=host) if target in (row["subject"], row["path"])]
+        if about and all(row["image_id"] is None for row in about):
+            found = query(connection, "select_findings", host=host, rule=None, subject=target, image_id=None)
+            _explain_item(about, found, json=json)
+            return
         image = find_image(query(connection, "select_images", host=host), target)
         scope = {"host": image["host"], "image_id": image["image_id"]}
         layers = query(connection, "select_image_layers", **scope)
@@ -100,3 +112,14 @@ def explain(
         )
     else:
         show(*explanation_view(image, layers, space, packages, checks, found, planned))
+
+
+def _explain_item(about: list[dict[str, Any]], found: list[dict[str, Any]], *, json: bool) -> None:
+    """What the plan says of a directory, a volume or the host, with the findings on it."""
+    if json:
+        print_json({"plan": about, "findings": found})
+        return
+    for row in about:
+        show(*item_view(row), item_grades(row))
+    if found:
+        show("", *findings_view(found))

@@ -60,6 +60,7 @@ SELECT
         WHEN o.ecosystem = 'node' THEN 'node modules (production)' -- what a Node application needs to run
         WHEN o.ecosystem IN ('python', 'conda') THEN 'Python packages' -- all others
         WHEN o.ecosystem IN ('debian', 'alpine') THEN 'system packages' -- programs and libraries of the distribution
+        WHEN regexp_matches(f.path, '/(site|dist)-packages/') THEN 'Python packages'
         WHEN regexp_matches(f.path, '^(usr/local/(bin|lib|include|share)|opt/(yarn|node|java|jdk|conda)[^/]*|root/\.(nvm|pyenv|rustup))/') AND NOT contains(f.path, '-packages/')
             THEN 'language runtimes' -- Python, Node, Java and others that no package manager installed
         WHEN regexp_matches(f.path, '^(usr|lib|lib64|bin|sbin|etc|var)(/|$)') THEN 'system files' -- that no package owns

@@ -148,3 +148,20 @@ SELECT
         || '.' AS evidence
 FROM sums AS s JOIN host_images AS i USING (image_id)
 WHERE s.high_bytes > 0;
+
+-- Images for each of whose names the host has a newer image of the same repository.
+CREATE OR REPLACE TEMP VIEW host_old_versions AS
+WITH versions AS (
+    SELECT image_id, created_at, unnest(list_distinct(list_transform(image_references, lambda word: repository(word))))
+        AS repository
+    FROM host_images
+),
+newest AS (
+    SELECT repository, arg_max(image_id, (created_at, image_id)) AS image_id, max(created_at) AS created_at,
+        count(DISTINCT image_id) AS images
+    FROM versions WHERE created_at IS NOT NULL GROUP BY repository
+)
+SELECT v.image_id, min(v.repository) AS repository, arg_min(n.image_id, v.repository) AS newest_id
+FROM versions AS v LEFT JOIN newest AS n USING (repository)
+GROUP BY v.image_id
+HAVING bool_and(n.image_id <> v.image_id AND v.created_at < n.created_at);

@@ -187,6 +187,8 @@ def _without_containers(name: str, image: ImageGpu, has: bool | None) -> tuple[s
 def _idle(image: ImageGpu) -> str:
     if image.build == "cpu" or (image.build == "none" and not image.gpu_bytes):
         return "; its build has nothing of a GPU to take out"
+    if not image.gpu_bytes:
+        return "; its GPU code shares files with the rest, so that only a rebuild shows what it takes"
     return f": {format_bytes(image.gpu_bytes)} of {_BUILDS.get(image.build, 'GPU files')} lie there for nothing"
 
 

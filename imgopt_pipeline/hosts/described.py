@@ -111,9 +111,9 @@ class DescribedHost(ArchiveHost):
             runtimes=runtimes,
             default_runtime=gpu.text("default_runtime"),
             evidence=(
-                f"devices by {DESCRIPTION}: {', '.join(devices) or 'none'}",
-                f"driver by {DESCRIPTION}: {driver or 'none'}",
-                f"runtimes by {DESCRIPTION}: {', '.join(runtimes) or 'none'}",
+                f"{', '.join(devices) or 'no GPU device'}",
+                f"driver {driver}" if driver else "no driver",
+                f"runtimes {', '.join(runtimes) or 'none'} (by {DESCRIPTION})",
             ),
         )
 

@@ -51,7 +51,7 @@ def data_directories(
     places = scan.places(mounted_directories(containers, volumes, engine_folders))
     scan.read(places)
     places += scan.project_places(projects, places, minimum_bytes)
-    problems = _problems(places, scan.cut, limits)
+    problems = _problems(places, scan.cut, view, limits)
     places = [place for place in places if not _is_small_bind(place, minimum_bind_bytes)]
     users = _users([place.real for place in places if place.real], view)
     rows = [_row(place, view, projects, users, idle_days) for place in places]
@@ -141,12 +141,12 @@ def _upwards(path: str) -> Iterator[str]:
         path = path.rpartition("/")[0]
 
 
-def _problems(places: Sequence[Place], cut: Sequence[Folder], limits: WalkLimits) -> list[Problem]:
+def _problems(places: Sequence[Place], cut: Sequence[Folder], view: DirectoryView, limits: WalkLimits) -> list[Problem]:
     """What kept directories from being read, one problem for each reason."""
     folders = [*cut, *(place.folder for place in places if place.folder)]
     refused = [place.mounted.path for place in places if place.refused]
-    unreadable = [folder.path for folder in folders if any(one.unreadable for one in folder.all())]
-    unfinished = [folder.path for folder in folders if not all(one.finished for one in folder.all())]
+    unreadable = [_host_path(view, folder) for folder in folders if any(one.unreadable for one in folder.all())]
+    unfinished = [_host_path(view, folder) for folder in folders if not all(one.finished for one in folder.all())]
     bounds = f"{limits.entries:,} entries each and {limits.seconds:g} s for all"
     reasons = [
         (refused, "this user may not read them.", "Run as root."),
@@ -154,6 +154,10 @@ def _problems(places: Sequence[Place], cut: Sequence[Folder], limits: WalkLimits
         (unfinished, f"they were read to the limit of {bounds}; they hold at least what is told.", ""),
     ]
     return [Problem(_named(paths), _PROBLEM, message, hint) for paths, message, hint in reasons if paths]
+
+
+def _host_path(view: DirectoryView, folder: Folder) -> str:
+    return view.host_path(Path(folder.path))
 
 
 def _named(paths: Iterable[str]) -> str:

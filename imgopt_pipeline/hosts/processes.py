@@ -8,6 +8,7 @@ whose server is gone blocks nobody. Command lines, which may hold secrets, are n
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,7 @@ from imgopt_pipeline.names import printable
 _PROCESSES = 50_000
 _OPEN_FILES = 10_000
 _INIT = 1
+_AGAIN_SECONDS = 0.05
 _DELETED = " (deleted)"
 
 
@@ -39,32 +41,47 @@ def local_processes(mounts: MountTable, proc: Path = Path("/proc")) -> list[Proc
     """The processes of this machine but for this one; None unless all can be seen (init aside), which takes root."""
     if os.geteuid() != 0:
         return None
-    tables: dict[str, MountTable] = {}
-    found = []
+    seeing = _Seeing(proc, mounts)
     try:
-        own = os.readlink(proc / "self/ns/mnt")
         pids = sorted(int(name) for name in os.listdir(proc) if name.isascii() and name.isdigit())
-        for pid in pids[:_PROCESSES]:
-            folder = proc / str(pid)
-            try:
-                namespace = os.readlink(folder / "ns/mnt")
-                if namespace not in tables and namespace != own:
-                    tables[namespace] = MountTable(parse_mountinfo((folder / "mountinfo").read_bytes()))
-                held = set(_held_paths(folder))
-                name = printable((folder / "comm").read_bytes().rstrip(b"\n"))
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it ended
-            except PermissionError:
-                if pid == _INIT:
-                    continue  # it may have rights that root lacks here, and works in no data directory
-                raise
-            table = tables.get(namespace)
-            paths = {seen for path in held for seen in _seen(path, table or mounts, mounts)}
-            if pid != os.getpid():
-                found.append(ProcessPlace(pid, name, tuple(sorted(paths if table else paths | held))))
+        refusing = [pid for pid in pids[:_PROCESSES] if not seeing.see(pid)]
+        if refusing:
+            time.sleep(_AGAIN_SECONDS)
+        # One that is just being started or ended refuses for a moment. Init may have rights that root lacks here.
+        if not all([seeing.see(pid) or pid == _INIT for pid in refusing]):
+            return None
     except OSError:
         return None
-    return found
+    return sorted(seeing.found, key=lambda process: process.pid)
+
+
+class _Seeing:
+    """Looks at processes one by one, and keeps the mount tables of their namespaces."""
+
+    def __init__(self, proc: Path, mounts: MountTable) -> None:
+        self.found: list[ProcessPlace] = []
+        self._proc = proc
+        self._mounts = mounts
+        self._own = os.readlink(proc / "self/ns/mnt")
+        self._tables: dict[str, MountTable] = {self._own: mounts}
+
+    def see(self, pid: int) -> bool:
+        """Add a process, unless it ended; whether it let itself be looked at."""
+        folder = self._proc / str(pid)
+        try:
+            namespace = os.readlink(folder / "ns/mnt")
+            if namespace not in self._tables:
+                self._tables[namespace] = MountTable(parse_mountinfo((folder / "mountinfo").read_bytes()))
+            held = set(_held_paths(folder))
+            name = printable((folder / "comm").read_bytes().rstrip(b"\n"))
+        except PermissionError:
+            return False
+        except OSError:
+            return True  # it ended: as ENOENT, ESRCH or, for its mountinfo, EINVAL
+        paths = {seen for path in held for seen in _seen(path, self._tables[namespace], self._mounts)}
+        if pid != os.getpid():
+            self.found.append(ProcessPlace(pid, name, tuple(sorted(paths | held if namespace == self._own else paths))))
+        return True
 
 
 def _held_paths(folder: Path) -> Iterator[str]:

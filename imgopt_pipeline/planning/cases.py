@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from imgopt_pipeline.planning.estimates import Estimate, content_key, freeable_claims, shared_chains, union_estimate
@@ -19,6 +19,7 @@ WORTHWHILE_SHARE = 0.05
 CARRYING_SHARE = 0.10
 NAMED_SHARE = 0.01
 _MEANS_NAMED = 3
+_WITHOUT = "no "
 _COPIED = re.compile(r"\s*(?:/bin/sh -c #\(nop\)\s*)?(?:COPY|ADD)\b")
 
 
@@ -78,7 +79,7 @@ class Case:
 
     @property
     def means(self) -> str:
-        """`CPU-only torch and a multi-stage build`: what takes most work first, then the biggest."""
+        """`with CPU-only torch and a multi-stage build, without package caches`: most work first, then the biggest."""
         weights: dict[str, tuple[int, int]] = {}
         for technique in self.named:
             words = cpu_only_means(self.image) if technique == "R1" else TECHNIQUES[technique].means
@@ -86,7 +87,10 @@ class Case:
             work = max(work, RISKS.index(TECHNIQUES[technique].complexity))
             weights[words] = work, size_bytes + self._high_bytes[technique]
         first = sorted(weights, key=lambda words: (-weights[words][0], -weights[words][1], words))[:_MEANS_NAMED]
-        return " and ".join([", ".join(first[:-1]), first[-1]] if len(first) > 1 else first)
+        without = [words.removeprefix(_WITHOUT) for words in first if words.startswith(_WITHOUT)]
+        with_ = [words for words in first if not words.startswith(_WITHOUT)]
+        halves = [("with ", with_), ("without ", without)]
+        return ", ".join(f"{word}{_listed(named)}" for word, named in halves if named)
 
     @property
     def _high_bytes(self) -> dict[str, int]:
@@ -107,6 +111,10 @@ class Case:
         for technique in self.named:
             edits += cpu_only_edits(self.image) if technique == "R1" else [TECHNIQUES[technique].edit]
         return edits
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def cases(facts: AuditFacts, leaving: Collection[str], leftovers: Collection[str]) -> Iterator[Case]:

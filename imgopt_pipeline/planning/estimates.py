@@ -118,7 +118,7 @@ def _part_text(part: Part) -> str:
 
 
 def _range(likely_bytes: int, high_bytes: int) -> str:
-    if likely_bytes == high_bytes:
+    if format_bytes(likely_bytes) == format_bytes(high_bytes):
         return format_bytes(likely_bytes)
     if likely_bytes == 0:
         return f"at most {format_bytes(high_bytes)}"

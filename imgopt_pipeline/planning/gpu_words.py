@@ -19,10 +19,10 @@ def gpu_sentences(image: ImageFacts, facts: AuditFacts, *, cpu_only: bool) -> li
     build = _BUILDS.get(gpu.build)
     sentences = []
     if says_cpu(image):
-        content = f"a {build} build with {format_bytes(gpu.gpu_bytes)} of GPU code" if build else "no GPU build"
+        content = f"a {build} build{_amount(gpu.gpu_bytes)}" if build else "no GPU build"
         sentences.append(f"Its name says cpu, its content is {content}.")
     elif build and gpu.verdict:
-        sentences.append(f"It is a {build} build with {format_bytes(gpu.gpu_bytes)} of GPU code.")
+        sentences.append(f"It is a {build} build{_amount(gpu.gpu_bytes)}.")
     if gpu.verdict == "broken":
         sentences.append(
             "It needs a GPU and has none, so that it cannot work as it is: give it one or change the code."
@@ -41,6 +41,11 @@ def gpu_sentences(image: ImageFacts, facts: AuditFacts, *, cpu_only: bool) -> li
     elif build:
         sentences.append(f"Whether it may use a GPU is not known: it keeps {build}.")
     return sentences
+
+
+def _amount(gpu_bytes: int) -> str:
+    """Nothing where GPU code shares its files with the rest."""
+    return f" with {format_bytes(gpu_bytes)} of GPU code" if gpu_bytes else ""
 
 
 def says_cpu(image: ImageFacts) -> bool:

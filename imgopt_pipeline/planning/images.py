@@ -43,7 +43,7 @@ def _rebuild(case: Case, facts: AuditFacts) -> Item:
         case,
         facts,
         decision="optimize",
-        action=f"rebuild with {case.means}",
+        action=f"rebuild {case.means}",
         why=f"{case.gain} would go.",
         prerequisites=_steps(case, facts),
         command=commands.build(facts, case.image, case.origin.service),
@@ -70,7 +70,7 @@ def _whose(case: Case, facts: AuditFacts) -> Item:
         case,
         facts,
         decision="needs a person",
-        action=f"find who builds it; a rebuild with {case.means} would pay",
+        action=f"find who builds it; a rebuild {case.means} would pay",
         risk=_at_least(case.risk, "medium"),
         priority="low",
         why=f"{case.gain} would go if it can be rebuilt here.",
@@ -84,7 +84,7 @@ def _third_party_build(case: Case, facts: AuditFacts) -> Item:
         case,
         facts,
         decision="needs a person",
-        action=f"only if rebuilt: {case.means}",
+        action=f"only if rebuilt {case.means}",
         complexity="high",
         risk="high",
         priority="low",
@@ -211,7 +211,8 @@ def _steps(case: Case, facts: AuditFacts) -> list[str]:
     if service is None or not (service.compose_config_files or service.compose_working_dir):
         steps.append(f"Run the command in the folder of its {'Dockerfile' if service is None else 'compose file'}.")
     if case.leftovers:
-        steps.append(f"Remove {_names(case.leftovers)}, as another row says: they hold some of the same layers.")
+        holds = "it holds" if len(case.leftovers) == 1 else "they hold"
+        steps.append(f"Remove {_names(case.leftovers)}, as another row says: {holds} some of the same layers.")
     if case.image.references:
         steps.append(
             f"Keep a way back: {commands.keep_image(facts, case.image)}; its bytes are free once that is removed."

@@ -129,7 +129,7 @@ TECHNIQUES = {
         Technique(
             "R9",
             "tests, documents and bytecode",
-            "no tests and documents of packages",
+            "no tests and manuals of packages",
             "low",
             "low",
             "Delete tests, documents and bytecode of packages in the same RUN that installs them; import every"

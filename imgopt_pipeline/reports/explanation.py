@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -45,7 +46,7 @@ def explanation_view(
             *_section("Plan"),
             item_heading(row),
             item_grades(row),
-            Text(f"   {row['reason']}"),
+            Padding(Text(row["reason"]), (0, 0, 0, 3)),
             *item_command(row),
         ]
     parts += [*_section("Layers, in the order of their making"), _timeline(layers, space)]

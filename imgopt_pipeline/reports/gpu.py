@@ -19,8 +19,13 @@ Rows = Sequence[dict[str, Any]]
 def gpu_view(checks: Rows, *, weak: bool = True) -> list[RenderableType]:
     """Each verdict in a line, with its evidence below; `weak` includes the pieces that only inform."""
     parts: list[RenderableType] = []
+    before: dict[str, Any] = {}
     for row in checks:
         what = "image" if row["container_id"] is None else "container"
+        if what == "container" and row["explanation"] == before.get("explanation"):
+            parts.append(Text.assemble((f"container {row['subject']}", "bold"), "  the same"))
+            continue
+        before = row
         parts.append(
             Text.assemble(
                 (f"{what} {row['subject']}", "bold"),

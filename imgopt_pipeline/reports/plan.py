@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from imgopt_pipeline.units import count, format_bytes
 
 _PHASES = {1: "first", 2: "next", 3: "if at all"}
 _STYLES = {"high": "bold red", "medium": "yellow", "low": "dim", "none": "dim"}
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+_SHORT_ID = re.compile(r"[0-9a-f]{12}")
 _SUBJECT_CHARACTERS = 42
 _LEFT_ALONE_SHOWN = 8
 Rows = Sequence[dict[str, Any]]
@@ -32,10 +35,10 @@ def recap_view(plan: Rows, *, narrow: bool = False) -> list[RenderableType]:
     return parts
 
 
-def plan_view(plan: Rows, *, narrow: bool = False) -> list[RenderableType]:
-    """The recap, and for every item why, what has to come before, and the command."""
+def plan_view(plan: Rows, *, narrow: bool = False, every: bool = False) -> list[RenderableType]:
+    """The recap, and for every item why, what comes before, and the command; `every`: also for what is left alone."""
     parts = recap_view(plan, narrow=narrow)
-    for row in to_do(plan):
+    for row in plan if every else to_do(plan):
         parts += [Text(), *item_view(row)]
     return parts
 
@@ -55,7 +58,7 @@ def item_view(row: dict[str, Any]) -> list[RenderableType]:
 def item_heading(row: dict[str, Any]) -> Text:
     """The decision in a line."""
     return Text.assemble(
-        (f"{row['rank']}. {row['subject']}", "bold"),
+        (f"{row['rank']}. {subject_of(row)}", "bold"),
         f"  {format_bytes(row['size_bytes'])}  ",
         (f"{row['decision']}: {row['action']}", "bold green" if row["decision"] == "optimize" else ""),
     )
@@ -72,6 +75,14 @@ def item_grades(row: dict[str, Any]) -> Text:
 def item_command(row: dict[str, Any]) -> list[RenderableType]:
     """The command that does it, where there is one."""
     return [Padding(Text(f"$ {row['command']}", style="bold cyan"), (0, 0, 0, 3))] if row["command"] else []
+
+
+def subject_of(row: dict[str, Any]) -> str:
+    """What an item is about, as people call it: volumes that the engine named by a shortened ID."""
+    subject = str(row["subject"])
+    if row["subject_kind"] == "volume":
+        return f"volume {subject[:12]}… (no name)" if _ANONYMOUS.fullmatch(subject) else f"volume {subject}"
+    return f"image {subject} (no tag)" if _SHORT_ID.fullmatch(subject) else subject
 
 
 def to_do(plan: Rows) -> list[dict[str, Any]]:
@@ -100,7 +111,7 @@ def first_step(row: dict[str, Any]) -> Text:
     """The one line that has to be read."""
     return Text.assemble(
         ("Do first  ", "bold"),
-        (f"{row['subject']}: {row['action']}", "bold green"),
+        (f"{subject_of(row)}: {row['action']}", "bold green"),
         f", gains {format_bytes(row['likely_bytes'])}, risk {row['risk']}.",
     )
 
@@ -135,7 +146,7 @@ def _table(todo: Rows, narrow: bool) -> Table:
         spread = [] if narrow else [_spread(row)]
         table.add_row(
             str(row["rank"]),
-            row["subject"],
+            subject_of(row),
             format_bytes(row["size_bytes"]),
             Text(format_bytes(row["likely_bytes"]), style="bold"),
             *spread,
@@ -158,9 +169,9 @@ def _left_alone(rest: Rows) -> list[RenderableType]:
     lines: list[RenderableType] = [Text("Left alone", style="bold")]
     for row in rest[:_LEFT_ALONE_SHOWN]:
         could = f" ({format_bytes(row['likely_bytes'])} could be gained)" if row["likely_bytes"] else ""
-        lines.append(Text(f"• {row['subject']} {format_bytes(row['size_bytes'])}: {row['action']}{could}"))
+        lines.append(Text(f"• {subject_of(row)} {format_bytes(row['size_bytes'])}: {row['action']}{could}"))
     if len(rest) > _LEFT_ALONE_SHOWN:
-        lines.append(Text(f"• and {len(rest) - _LEFT_ALONE_SHOWN} more; `imgopt explain NAME` says why.", style="dim"))
+        lines.append(Text(f"• and {len(rest) - _LEFT_ALONE_SHOWN} more; `imgopt plan --all` says why.", style="dim"))
     return lines
 
 

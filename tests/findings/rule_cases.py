@@ -111,13 +111,19 @@ def packages_case() -> Case:
     shared = image("i2", "shop/web:1", layers=[("a", GB, None), ("c", 5, None)])
     big = [package(i, "torch", 300_000_000, fingerprint="f", location=f"opt/{i}") for i in ("i1", "i2")]
     small = [package(i, "numpy", 60_000_000) for i in ("i1", "i2")]
-    row = {"subject_kind": "host", "subject": "web", "image_id": None, "path": None, "size_bytes": 720_000_000}
+    row = {
+        "subject_kind": "host",
+        "subject": "shop/app:1, shop/web:1",
+        "image_id": None,
+        "path": None,
+        "size_bytes": 720_000_000,
+    }
     return Case(
         "packages-in-several-images",
         together(host(), one, two, *big, *small, package("i1", "scipy", 90_000_000)),
         together(host(), one, shared, *big, *small),
         row | {"low_bytes": 300_000_000, "likely_bytes": 360_000_000, "high_bytes": 360_000_000},
-        "2 packages of 360 MB (torch 1.0, numpy 1.0) in 2 images: shop/app:1, shop/web:1, in layers of their own",
+        "2 packages of 360 MB (torch 1.0, numpy 1.0) in 2 images, in layers of their own",
     )
 
 

@@ -1,4 +1,4 @@
-"""Data directories have the bytes that are there, each once, whatever names, links and mounts lie in them."""
+"""Data directories have the bytes that are there, whatever names, links and mounts lie in them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from imgopt_pipeline.names import printable
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 OLD, NEW = NOW.timestamp() - 200 * 86_400, NOW.timestamp() - 86_400
 MB = 1_000_000
+DEFAULT = WalkLimits()
 
 
 def container(
@@ -70,15 +71,15 @@ def sparse(path: Path, size_bytes: int, *, modified: float = NEW, read: float = 
 
 
 def rows(
-    view: DirectoryView, *containers: Container, volumes: Sequence[Volume] = (), limits: WalkLimits = WalkLimits()
+    view: DirectoryView, *containers: Container, volumes: Sequence[Volume] = (), limits: WalkLimits = DEFAULT
 ) -> dict[str, DataDirectory]:
     found, _ = data_directories(containers, volumes, view, now=NOW, limits=limits)
     assert len({row.path for row in found}) == len(found)
     return {row.path: row for row in found}
 
 
-def walked_bytes(root: Path, seconds_entries: int = 2_000_000) -> tuple[int, int, bool]:
-    how = Walk(idle_before=0.0, deadline=float("inf"), entries=seconds_entries)
+def walked(root: Path) -> tuple[int, int, bool]:
+    how = Walk(idle_before=0.0, deadline=float("inf"), entries=2_000_000)
     folder = walk(str(root), Context(), how)
     return folder.total().size_bytes, folder.total().files, folder.complete
 
@@ -149,7 +150,7 @@ def test_a_project_that_grows_only_small_things_has_none(tmp_path: Path) -> None
     assert not rows(FolderView(tmp_path), container("web", project="shop", folder="/srv/shop"))
 
 
-def test_an_outer_directory_includes_the_inner_and_a_link_to_one_is_the_same(tmp_path: Path) -> None:
+def test_an_outer_directory_includes_the_inner_and_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
     sparse(tmp_path / "srv/app/x.bin", 20 * MB)
     sparse(tmp_path / "srv/app/music/a.mp3", 30 * MB)
     (tmp_path / "srv/alias").symlink_to("/srv/app/music")
@@ -230,8 +231,8 @@ def test_a_real_process_is_seen_by_its_working_directory_and_by_an_open_file(tmp
 
 def test_hostile_names_and_files_are_counted_and_printable(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"bad\xff\n\x1b[31m\\x")
-    for number, name in enumerate([b"\xfe.mp3", b"new\nline.mp3", b"-rf", b"a" * 255, "🎵.mp3".encode()]):
-        sparse(folder / os.fsdecode(name), 3 * MB + number)
+    for number, raw in enumerate([b"\xfe.mp3", b"new\nline.mp3", b"-rf", b"a" * 255, "🎵.mp3".encode()]):
+        sparse(folder / os.fsdecode(raw), 3 * MB + number)
     os.mkfifo(folder / "fifo.mp3")
     (folder / "loop").symlink_to(".")
     (folder / "self").symlink_to("self")
@@ -246,7 +247,7 @@ def test_hard_links_count_once(tmp_path: Path) -> None:
     file = sparse(tmp_path / "d/a.mp3", 12 * MB)
     (tmp_path / "d/sub").mkdir()
     os.link(file, tmp_path / "d/sub/b.mp3")
-    assert walked_bytes(tmp_path / "d") == (12 * MB, 1, True)
+    assert walked(tmp_path / "d") == (12 * MB, 1, True)
 
 
 def test_a_tree_deeper_than_a_path_may_be_long(tmp_path: Path) -> None:
@@ -259,7 +260,7 @@ def test_a_tree_deeper_than_a_path_may_be_long(tmp_path: Path) -> None:
     os.truncate(f"/proc/self/fd/{fd}/bottom", 77)
     os.close(fd)
     try:
-        assert walked_bytes(tmp_path) == (77, 1, True)
+        assert walked(tmp_path) == (77, 1, True)
     finally:
         subprocess.run(["rm", "-rf", str(tmp_path / "deeper")], check=True)
 
@@ -271,7 +272,7 @@ def test_entries_and_seconds_are_bounded_and_said(tmp_path: Path) -> None:
     few = rows(view, container("a", "/srv/d"), limits=WalkLimits(entries=20))["/srv/d"]
     assert (few.files, few.complete) == (20, False)
     _, problems = data_directories([container("a", "/srv/d")], [], view, now=NOW, limits=WalkLimits(entries=20))
-    assert [problem.subject for problem in problems] == ["/srv/d"]
+    assert [problem.subject.endswith("/srv/d") for problem in problems] == [True]
     late = rows(view, container("a", "/srv/d"), limits=WalkLimits(seconds=-1))["/srv/d"]
     assert not late.complete
 
@@ -290,7 +291,7 @@ def test_directories_that_vanish_meanwhile_end_nothing(tmp_path: Path) -> None:
     thread = threading.Thread(target=churn)
     thread.start()
     try:
-        assert {walked_bytes(tmp_path) for _ in range(60)} == {(99, 1, True)}
+        assert {walked(tmp_path) for _ in range(60)} == {(99, 1, True)}
     finally:
         stop.set()
         thread.join()
@@ -342,7 +343,7 @@ def test_any_tree_has_the_bytes_that_find_and_du_see(tree: dict[str, object]) ->
         root = Path(folder) / "root"
         make(root, tree)
         files = [path for path in root.rglob("*") if path.is_file()]
-        assert walked_bytes(root) == (sum(path.stat().st_size for path in files), len(files), True)
+        assert walked(root) == (sum(path.stat().st_size for path in files), len(files), True)
         folder_with_parts = walk(
             str(root), Context(), Walk(idle_before=0.0, deadline=float("inf"), entries=10**6, depth=2)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from imgopt_pipeline.hosts.archives import ArchiveHost
 from imgopt_pipeline.hosts.directory_inventory import directory_rows, volume_rows
@@ -25,7 +26,7 @@ def test_sizes_and_users_are_the_engines() -> None:
 
 
 def test_what_the_engine_does_not_know_is_unknown_and_counted_from_the_containers() -> None:
-    containers = [
+    containers: list[dict[str, Any]] = [
         {"Mounts": [{"Type": "volume", "Name": "a"}, {"Type": "bind", "Name": "a"}]},
         {"Mounts": [{"Type": "volume", "Name": "a"}]},
         {"Mounts": None},

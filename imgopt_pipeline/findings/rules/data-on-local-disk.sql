@@ -20,7 +20,7 @@ SELECT
     severity_of(size_bytes) AS severity,
     counted(files, 'file') || ' of ' || human(size_bytes) || ', mostly ' || contents || ' (' || human(heavy_bytes)
         || ' of audio, video, images, models '
-        || 'and archives), on a local ' || filesystem || CASE WHEN len(containers) > 0 THEN '; mounted by '
+        || 'and archives), on a local ' || coalesce(nullif(filesystem, ''), 'disk') || CASE WHEN len(containers) > 0 THEN '; mounted by '
             || some_of(containers) ELSE '' END
         || coalesce('; ' || human(unused_bytes) || ' not used for ' || idle_days || ' days', '')
         || CASE WHEN complete THEN '.' ELSE '; not all of it was read.' END AS evidence,

@@ -3,22 +3,6 @@
 -- risk: low
 -- why: Each deployment leaves the version before it behind. One may be wanted for going back; the others only take
 --   space.
-WITH versions AS (
-    SELECT image_id, created_at, unnest(list_distinct(list_transform(image_references, lambda word: repository(word))))
-        AS repository
-    FROM host_images
-),
-newest AS (
-    SELECT repository, arg_max(image_id, (created_at, image_id)) AS image_id, max(created_at) AS created_at,
-        count(DISTINCT image_id) AS images
-    FROM versions WHERE created_at IS NOT NULL GROUP BY repository
-),
-old AS (
-    SELECT v.image_id, min(v.repository) AS repository, arg_min(n.image_id, v.repository) AS newest_id
-    FROM versions AS v LEFT JOIN newest AS n USING (repository)
-    GROUP BY v.image_id
-    HAVING bool_and(n.image_id <> v.image_id AND v.created_at < n.created_at)
-)
 SELECT
     'image' AS subject_kind, i.name AS subject, i.image_id, NULL AS path,
     i.size_bytes, i.unique_bytes AS low_bytes, i.unique_bytes AS likely_bytes, i.unique_bytes AS high_bytes,
@@ -28,7 +12,7 @@ SELECT
         || '. No container uses the old one; ' || human(i.unique_bytes) || ' of its ' || human(i.size_bytes)
         || ' lie in layers that no other image holds.' AS evidence,
     'Keep the one you would go back to; remove the others: `docker image rm ' || i.name || '`.' AS advice
-FROM old AS o
+FROM host_old_versions AS o
 JOIN host_images AS i USING (image_id)
 JOIN host_images AS n ON n.image_id = o.newest_id
 WHERE i.containers = 0 AND i.built_on_it = 0

@@ -30,13 +30,12 @@ bases AS (
     FROM packages GROUP BY images
 )
 SELECT
-    'host' AS subject_kind, $host AS subject, NULL AS image_id, NULL AS path,
+    'host' AS subject_kind, some_of(images) AS subject, NULL AS image_id, NULL AS path,
     once_bytes + saved_bytes AS size_bytes, exact_bytes AS low_bytes, saved_bytes AS likely_bytes, saved_bytes
         AS high_bytes,
     severity_of(saved_bytes) AS severity,
     counted(packages, 'package') || ' of ' || human(once_bytes) || ' (' || some_of(names) || ') in '
-        || counted(len(images), 'image') || ': '
-        || some_of(images) || ', in layers of their own; ' || human(exact_bytes)
+        || counted(len(images), 'image') || ', in layers of their own; ' || human(exact_bytes)
         || ' of the copies have equal files, the others equal names, versions and sizes.' AS evidence,
     'Make a base image with these packages, pinned, and build the ' || counted(len(images), 'image') || ' FROM it.'
         AS advice

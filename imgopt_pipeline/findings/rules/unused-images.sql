@@ -12,3 +12,4 @@ SELECT
     'If it can be had again: `docker image rm ' || array_to_string(image_references, ' ') || '`.' AS advice
 FROM host_images, audit_time
 WHERE engine_kind <> 'archives' AND NOT dangling AND containers = 0 AND built_on_it = 0
+  AND image_id NOT IN (SELECT image_id FROM host_old_versions)

@@ -2,4 +2,4 @@ SELECT host, image, ecosystem, name, version, local_version, location, position,
     requested, development, only_recommended, section, gpu_role, requires
 FROM latest_packages
 WHERE host = coalesce($host, host) AND image_id = coalesce($image_id, image_id)
-ORDER BY size_bytes DESC, ecosystem, name, image
+ORDER BY $image_id IS NULL AND ecosystem = 'none', size_bytes DESC, ecosystem, name, image
