@@ -41,14 +41,14 @@ def local_processes(mounts: MountTable, proc: Path = Path("/proc")) -> list[Proc
     """The processes of this machine but for this one; None unless all can be seen (init aside), which takes root."""
     if os.geteuid() != 0:
         return None
-    seeing = _Seeing(proc, mounts)
     try:
+        seeing = _Seeing(proc, mounts)
         pids = sorted(int(name) for name in os.listdir(proc) if name.isascii() and name.isdigit())
-        refusing = [pid for pid in pids[:_PROCESSES] if not seeing.see(pid)]
+        # Init may have rights that root lacks here, and works in no data directory.
+        refusing = [pid for pid in pids[:_PROCESSES] if not seeing.see(pid) and pid != _INIT]
         if refusing:
-            time.sleep(_AGAIN_SECONDS)
-        # One that is just being started or ended refuses for a moment. Init may have rights that root lacks here.
-        if not all([seeing.see(pid) or pid == _INIT for pid in refusing]):
+            time.sleep(_AGAIN_SECONDS)  # one that is just being started or ended refuses for a moment
+        if not all(seeing.see(pid) for pid in refusing):
             return None
     except OSError:
         return None
