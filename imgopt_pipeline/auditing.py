@@ -173,7 +173,8 @@ def _step(
                 problems += host.problems()
     except ImgoptError as error:
         problems.append(_problem(host_name, error))
-    return {**rows, "audit_problems": problem_rows(host_name, audit_id, asset, problems)}
+    found = [*rows.get("audit_problems", []), *problem_rows(host_name, audit_id, asset, problems)]
+    return {**rows, "audit_problems": found}
 
 
 def _problem(host_name: str, error: ImgoptError) -> Problem:

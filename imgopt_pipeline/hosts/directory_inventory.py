@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,10 +9,9 @@ from imgopt_pipeline.hosts.directories import data_directories
 from imgopt_pipeline.hosts.directory_views import DirectoryView, LocalView, RemoteView
 from imgopt_pipeline.hosts.host_gpus import runs_here
 from imgopt_pipeline.hosts.inventory import Rows, problem_rows
-from imgopt_pipeline.hosts.models import DataDirectory, Host, HostFacts, Volume
+from imgopt_pipeline.hosts.models import DataDirectory, Host, Volume
 
 _ASSET = "data_directories"
-_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO in Linux, include/linux/proc_ns.h
 
 
 @runtime_checkable
@@ -28,15 +26,8 @@ def view_of(host: Host) -> DirectoryView:
     if isinstance(host, ShowsDirectories):
         return host.directory_view()
     facts = host.facts()
-    return LocalView() if facts.kind != "archives" and _is_here(facts) else RemoteView()
-
-
-def _is_here(facts: HostFacts) -> bool:
-    """Whether an engine runs on this machine; a virtual machine made from a container image looks like a container."""
-    if runs_here(facts.local, facts.root_dir):
-        return True
-    first = os.stat("/proc/self/ns/pid").st_ino == _FIRST_PID_NAMESPACE if os.path.exists("/proc/self/ns") else False
-    return first and facts.local and bool(facts.root_dir) and os.path.exists(facts.root_dir)
+    here = facts.kind != "archives" and runs_here(facts.local, facts.root_dir)
+    return LocalView() if here else RemoteView()
 
 
 def directory_rows(host: Host, audit_id: str) -> Rows:

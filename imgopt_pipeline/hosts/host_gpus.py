@@ -38,6 +38,8 @@ _PROGRAM = "nvidia-smi"
 _PROGRAM_SECONDS = 10
 _PROCESSES = 1_000
 
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO in Linux, include/linux/proc_ns.h
+
 Exists = Callable[[str], bool]
 """Whether there is such a path, from the machine's root without the leading slash."""
 
@@ -85,8 +87,17 @@ def runs_here(local: bool, root_dir: str, root: Path = Path("/")) -> bool:
 
     A socket may be bound into a container or lead into a virtual machine, whose devices are others.
     """
-    in_container = any((root / name).exists() for name in (".dockerenv", "run/.containerenv"))
+    marked = any((root / name).exists() for name in (".dockerenv", "run/.containerenv"))
+    # A virtual machine made from a container image keeps the mark, and has the first namespace all the same.
+    in_container = marked and not _in_first_namespace(root)
     return local and not in_container and bool(root_dir) and os.path.exists(root_dir)
+
+
+def _in_first_namespace(root: Path) -> bool:
+    try:
+        return os.stat(root / "proc/self/ns/pid").st_ino == _FIRST_PID_NAMESPACE
+    except OSError:
+        return False
 
 
 def look_for_gpus(info: Mapping[str, Any], here: bool, files: Callable[[str], EngineFiles]) -> HostGpu:

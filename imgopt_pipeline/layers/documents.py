@@ -12,7 +12,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from imgopt_pipeline.errors import StorageError
@@ -117,6 +117,12 @@ class DocumentCollector:
         with warnings.catch_warnings(), storage_errors():
             warnings.simplefilter("ignore", UserWarning)  # of a name that is there already
             self._zip.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED, 1)
+
+    def discard(self) -> None:
+        """Let go of what was taken: the layer cannot be read to its end."""
+        with suppress(OSError):
+            self._zip.close()
+        self._file.close()
 
     def finish(self) -> BinaryIO:
         """The ZIP file, at its start."""

@@ -24,6 +24,8 @@ from __future__ import annotations
 
 import posixpath
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import BinaryIO
@@ -203,9 +205,15 @@ class EntryCollector:
             self._imply_parents(path)
         self._push(f"{path}\t{kind}\t{size_bytes}{_NO_ATTRIBUTES}")
 
-    def keep_documents(self) -> None:
-        """Say that the reader sees contents, and will hand over those of documents."""
+    @contextmanager
+    def documents_kept(self) -> Iterator[None]:
+        """While a reader that sees contents hands over those of documents."""
         self._documents = DocumentCollector()
+        try:
+            yield
+        except BaseException:
+            self._documents.discard()
+            raise
 
     def add_document(self, name: bytes, content: bytes) -> None:
         """Take the content of a document, by the name a tar gives it."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import BinaryIO, Protocol
 
@@ -66,11 +67,14 @@ def scan_tar(source: TarSource, collector: EntryCollector, limits: Limits) -> in
 
     Raises UnreadableLayer for what is no tar or ends too early, LimitExceeded for what is too large.
     """
+    with collector.documents_kept() if source.has_contents else nullcontext():
+        return _scan(source, collector, limits)
+
+
+def _scan(source: TarSource, collector: EntryCollector, limits: Limits) -> int | None:
     extended: dict[str, bytes] = {}
     total_bytes = extended_bytes = 0
     headers_checked = source.headers_checked
-    if source.has_contents:
-        collector.keep_documents()
     while header := source.read(BLOCK_BYTES):
         if len(header) < BLOCK_BYTES:
             raise _truncated()

@@ -32,7 +32,12 @@ _KINDS = {
 def walk_overlay(folder: Path, limits: Limits) -> LayerEntries:
     """Entries of an overlay directory; the length of its tar is unknown. Raises UnreadableLayer."""
     collector = EntryCollector(limits)
-    collector.keep_documents()
+    with collector.documents_kept():
+        _walk(folder, collector)
+    return collector.finish(None)
+
+
+def _walk(folder: Path, collector: EntryCollector) -> None:
     first_names: dict[int, bytes] = {}
     root = os.fsencode(folder)
     pending = [b""]
@@ -67,7 +72,6 @@ def walk_overlay(folder: Path, limits: Limits) -> LayerEntries:
             pending += reversed(below)
     except OSError as error:
         raise UnreadableLayer(f"{os.fsdecode(error.filename or folder)} cannot be read ({error.strerror}).") from error
-    return collector.finish(None)
 
 
 def _add(collector: EntryCollector, name: bytes, kind: str, status: os.stat_result, target: bytes | None) -> None:

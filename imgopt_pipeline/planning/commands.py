@@ -11,7 +11,14 @@ from imgopt_pipeline.planning.facts import AuditFacts, ContainerFacts, ImageFact
 from imgopt_pipeline.planning.provenance import repository
 
 _REFERENCE = re.compile(r"[\w][\w./:@-]*", re.ASCII)
-_REBUILDABLE = {"node_modules": ("node_modules",), "build output": (".next", "dist", "build")}
+_REBUILDABLE = {
+    "node_modules": ("node_modules",),
+    "build output": (".next", ".nuxt", ".svelte-kit", ".turbo", ".parcel-cache", ".venv", "__pycache__"),
+}
+"""Folders that can be made again, whatever they lie beside."""
+
+_AMBIGUOUS = ("dist", "build", "out", "target")
+"""Folders that can be made again only where they lie beside what makes them: for a person to tell."""
 
 
 def word(text: str) -> str:
@@ -104,11 +111,11 @@ def copy_directory(path: str) -> str:
 
 def remove_rebuildable(path: str, kinds: Iterable[str]) -> str:
     """Removes node_modules and build output, either the directory itself or those below it."""
-    last = posixpath.basename(path.rstrip("/"))
     names = [name for kind in kinds for name in _REBUILDABLE[kind]]
-    if last in names:
+    if posixpath.basename(path.rstrip("/")) in (*names, *_AMBIGUOUS):
         return f"rm -rf -- {word(path)}"
-    return f"rm -rf -- {words(posixpath.join(path, name) for name in names if name not in ('dist', 'build'))}"
+    wanted = " -o ".join(f"-name {word(name)}" for name in names)
+    return f"find {word(path)} -type d \\( {wanted} \\) -prune -exec rm -rf {{}} +"
 
 
 def _default_project(folder: str) -> str:

@@ -113,6 +113,10 @@ def _remove(own: OwnBytes, gain_bytes: int, facts: AuditFacts) -> Item:
     users = directory.in_use_by or ()
     unseen = directory.in_use_by is None and not directory.containers
     prerequisites = ["See that package.json and a lock file lie beside it, so that both can be made again."]
+    if own.by_kind.get("build output"):
+        prerequisites.append(
+            "Remove dist, build, out and target folders yourself: not each of them is made by a build."
+        )
     if directory.running or users:
         who = (
             ", ".join((users or directory.containers)[:_NAMES_SHOWN])
@@ -168,6 +172,11 @@ def _keep(own: OwnBytes) -> Item:
 
 def _unread(directory: DirectoryFacts) -> Item:
     own = OwnBytes(directory, 0, {})
+    reason = "It cannot be read from here, so that nothing is known of what fills it."
+    if directory.remote:
+        reason = "It lies on a remote mount already, which is not read: that could take hours."
+    elif directory.path == "/":
+        reason = "It is the whole machine, which is not read through."
     return _item(
         own,
         0,
@@ -175,7 +184,7 @@ def _unread(directory: DirectoryFacts) -> Item:
         None,
         decision="accept",
         action="leave it as it is",
-        reason="It cannot be read from here, so that nothing is known of what fills it.",
+        reason=reason,
         priority="none",
     )
 
