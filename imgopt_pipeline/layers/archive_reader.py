@@ -78,11 +78,11 @@ class ArchiveReader:
     ) -> tuple[LayerEntries, bool]:
         collector = EntryCollector(self._limits)
         source = _FileSource(descriptor, blob.offset_bytes or 0, blob.size_bytes)
-        tar_bytes = scan_tar(source, collector, self._limits)
+        entries = collector.finish(scan_tar(source, collector, self._limits))
         if digest is not None:
             check_diff_id(digest.result(), layer.diff_id)
         progress.current().advance(blob.size_bytes)
-        return collector.finish(tar_bytes), digest is not None
+        return entries, digest is not None
 
     def _read_members(self, layers: Sequence[Layer], blobs: Sequence[Blob]) -> Iterator[Reading]:
         """Layers of a compressed archive, in one pass over it."""
@@ -100,9 +100,9 @@ def scan_stream(stream: BinaryIO, diff_id: str, limits: Limits) -> tuple[LayerEn
     """Entries of a layer blob, compressed or not, whose content must be the diff ID's."""
     hashed = Hashed(decompressed(stream))
     collector = EntryCollector(limits)
-    tar_bytes = scan_tar(StreamSource(cast(BinaryIO, hashed), limits), collector, limits)
+    entries = collector.finish(scan_tar(StreamSource(cast(BinaryIO, hashed), limits), collector, limits))
     check_diff_id(hashed.digest(), diff_id)
-    return collector.finish(tar_bytes), True
+    return entries, True
 
 
 def check_diff_id(digest: str, diff_id: str) -> None:
