@@ -27,7 +27,7 @@ from imgopt_pipeline.hosts.inventory import (
     problem_rows,
     utc,
 )
-from imgopt_pipeline.hosts.models import Problem
+from imgopt_pipeline.hosts.models import REMARK, Problem
 from imgopt_pipeline.hosts.opening import AnyHost, open_host
 from imgopt_pipeline.layers.analysis import HostAnalysis, analyse_images, analysis_rows, wasted_rows
 from imgopt_pipeline.layers.cache import ANALYSER_VERSION
@@ -109,9 +109,7 @@ def look_into_contents(settings: Settings, host_name: str, audit_id: str) -> tup
                 for contents in examine_contents(host, image_ids, settings.paths.layers, problems):
                     for table, rows in contents_rows(contents).items():
                         (space if table == "space_usage" else packages).setdefault(table, []).extend(rows)
-                    problems += [
-                        Problem(contents.image.name, "package metadata", warning) for warning in contents.warnings
-                    ]
+                    problems += [Problem(contents.image.name, REMARK, warning) for warning in contents.warnings]
         except ImgoptError as error:
             problems.append(_problem(host_name, error))
     return {
@@ -156,6 +154,7 @@ def conclude(settings: Settings, host_name: str, audit_id: str) -> Rows:
                 now=utc(datetime.now(UTC)),
                 imgopt_version=__version__,
                 analyser_version=ANALYSER_VERSION,
+                remark=REMARK,
             )
         }
 

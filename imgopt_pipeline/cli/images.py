@@ -108,11 +108,14 @@ def check_host(connection: duckdb.DuckDBPyConnection, host: str | None) -> None:
 
 
 def find_image(rows: list[dict[str, Any]], reference: str) -> dict[str, Any]:
-    """The image of that tag, ID or beginning of an ID. Raises ImageNotFound, with the nearest name."""
+    """The image of that tag, repository, ID or beginning of an ID. Raises ImageNotFound, with the nearest name."""
     tagged = reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
     for row in rows:
         if row["image_id"] == reference or {reference, tagged} & set(row["image_references"]):
             return row
+    versions = [row for row in rows if any(name.rpartition(":")[0] == reference for name in row["image_references"])]
+    if len(versions) == 1:
+        return versions[0]
     prefix = reference.removeprefix("sha256:")
     by_id = [row for row in rows if row["image_id"].removeprefix("sha256:").startswith(prefix)]
     if len(by_id) == 1:

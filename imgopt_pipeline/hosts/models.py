@@ -194,6 +194,10 @@ class HostFacts:
     local: bool
 
 
+REMARK = "remark"
+"""The kind of problem that takes nothing from an audit: a broken piece of metadata that was passed over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something an audit could not read: the subject, what happened, and what to do."""

@@ -14,6 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from imgopt_pipeline.hosts.models import REMARK
 from imgopt_pipeline.reports.plan import recap_view
 from imgopt_pipeline.sql import Value
 from imgopt_pipeline.units import count, format_bytes, format_percent, format_seconds
@@ -24,6 +25,7 @@ _NAME_CHARACTERS = 60
 _COLUMNS = ("size", "unique", "shared", "layers", "live", "dead", "eff.")
 _WIDE_ONLY = ("shared", "layers", "live")
 _PROBLEMS_SHOWN = 20
+_REMARKS_SHOWN = 5
 Rows = list[dict[str, Any]]
 
 
@@ -84,8 +86,12 @@ def report_view(report: AuditReport, *, limit_bytes: int, narrow: bool = False) 
         parts += [_image_table(report, limit_bytes, narrow), Text(), *_remarks(report, limit_bytes), Text()]
     if report.usage:
         parts += [_usage_table(report.usage), Text()]
-    if report.problems:
-        parts += [*_problem_lines(report.problems), Text()]
+    remarks = [row for row in report.problems if row["kind"] == REMARK]
+    failures = [row for row in report.problems if row["kind"] != REMARK]
+    if failures:
+        parts += [*_problem_lines("Could not be read", failures), Text()]
+    if remarks:
+        parts += [*_problem_lines("Passed over", remarks, shown=_REMARKS_SHOWN), Text()]
     return parts
 
 
@@ -202,13 +208,13 @@ def _usage_table(usage: Rows) -> Table:
     return table
 
 
-def _problem_lines(problems: Rows) -> list[Text]:
+def _problem_lines(title: str, problems: Rows, shown: int = _PROBLEMS_SHOWN) -> list[Text]:
     # Each step of an audit meets a host that is down by itself; a person wants to read it once.
     told = list(dict.fromkeys(f"{row['subject']}: {row['message']} {row['hint']}".rstrip() for row in problems))
-    lines = [Text("Could not be read", style="bold")]
-    lines += [Text(f"• {line}", style="yellow") for line in told[:_PROBLEMS_SHOWN]]
-    if len(told) > _PROBLEMS_SHOWN:
-        lines.append(Text(f"  and {len(told) - _PROBLEMS_SHOWN} more, in the table audit_problems."))
+    lines = [Text(title, style="bold")]
+    lines += [Text(f"• {line}", style="yellow") for line in told[:shown]]
+    if len(told) > shown:
+        lines.append(Text(f"  and {len(told) - shown} more, in the table audit_problems."))
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from imgopt_pipeline.hosts.models import REMARK
 from imgopt_pipeline.layers.cache import ANALYSER_VERSION
 from imgopt_pipeline.reports.audit import query
 from imgopt_pipeline.settings import Settings
@@ -37,7 +38,7 @@ def gate_results(settings: Settings, host: str | None) -> list[GateResult]:
     wasteful = [row["name"] for row in images if (row["efficiency"] or 1) < gates.lowest_efficiency]
     unused = [row["subject"] for row in checks if row["container_id"] is None and _built_in_vain(row)]
     return [
-        _result("host_readable", [row["subject"] for row in problems], "could not be read"),
+        _result("host_readable", [row["subject"] for row in problems if row["kind"] != REMARK], "could not be read"),
         _result("image_size", too_big, f"over {format_bytes(gates.image_bytes)}"),
         _result("efficiency", wasteful, f"under an efficiency of {gates.lowest_efficiency:.0%}"),
         _result("gpu_builds_used", unused, "built for a GPU that they are not given"),

@@ -52,7 +52,7 @@ COMMENT ON COLUMN audit_problems.audit_id IS 'The audit.';
 COMMENT ON COLUMN audit_problems.host IS 'Name of the host.';
 COMMENT ON COLUMN audit_problems.asset IS 'The asset that met the problem.';
 COMMENT ON COLUMN audit_problems.subject IS 'The image, layer, file or host that it is about.';
-COMMENT ON COLUMN audit_problems.kind IS 'Sort of problem, such as "host unreachable" or "unreadable archive".';
+COMMENT ON COLUMN audit_problems.kind IS 'Sort of problem, such as "host unreachable" or "unreadable archive"; remark where nothing is missing for it.';
 COMMENT ON COLUMN audit_problems.message IS 'What happened.';
 COMMENT ON COLUMN audit_problems.hint IS 'What to do about it; may be empty.';
 

@@ -4,7 +4,7 @@ SELECT
     $host AS host,
     coalesce(any_value(f.started_at), $now) AS started_at,
     $now AS finished_at,
-    CASE WHEN count(f.audit_id) = 0 THEN 'unreachable' WHEN any_value(p.problems) > 0 THEN 'partial' ELSE 'complete' END
+    CASE WHEN count(f.audit_id) = 0 THEN 'unreachable' WHEN any_value(p.failures) > 0 THEN 'partial' ELSE 'complete' END
         AS status,
     coalesce(any_value(f.engine_kind), '') AS engine_kind,
     coalesce(any_value(f.engine_version), '') AS engine_version,
@@ -17,5 +17,8 @@ SELECT
     any_value(p.problems) AS problems,
     $imgopt_version AS imgopt_version,
     $analyser_version AS analyser_version
-FROM (SELECT count(*) AS problems FROM audit_problems WHERE audit_id = $audit_id) AS p
+FROM (
+    SELECT count(*) AS problems, count(*) FILTER (kind <> $remark) AS failures
+    FROM audit_problems WHERE audit_id = $audit_id
+) AS p
 LEFT JOIN host_facts AS f ON f.audit_id = $audit_id

@@ -6,7 +6,7 @@ from imgopt_pipeline.auditing import Rows, find, plan
 from imgopt_pipeline.orchestration.assets import table_asset
 from imgopt_pipeline.settings import Settings
 
-_FACTS = (
+FACTS = (
     "image_inventory",
     "container_inventory",
     "disk_usage",
@@ -17,12 +17,13 @@ _FACTS = (
     "space_usage",
     "gpu_checks",
 )
+"""The assets that rules look at."""
 
 
 def planning_assets(hosts: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """`findings` and `optimization_plan`."""
 
-    @table_asset("findings", group="planning", partitions=hosts, kinds={"sql"}, deps=_FACTS)
+    @table_asset("findings", group="planning", partitions=hosts, kinds={"sql"}, deps=FACTS)
     def findings(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> Rows:
         return find(settings, context.partition_key, context.run.run_id)
 

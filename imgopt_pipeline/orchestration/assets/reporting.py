@@ -4,21 +4,10 @@ import dagster as dg
 
 from imgopt_pipeline.auditing import Rows, conclude
 from imgopt_pipeline.orchestration.assets import table_asset
+from imgopt_pipeline.orchestration.assets.planning import FACTS
 from imgopt_pipeline.settings import Settings
 
-_EVERYTHING_ELSE = (
-    "image_inventory",
-    "container_inventory",
-    "disk_usage",
-    "data_directories",
-    "layer_analysis",
-    "wasted_files",
-    "package_inventory",
-    "space_usage",
-    "gpu_checks",
-    "findings",
-    "optimization_plan",
-)
+_EVERYTHING_ELSE = (*FACTS, "findings", "optimization_plan")
 
 
 def reporting_assets(hosts: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
