@@ -126,13 +126,14 @@ def gain(row: dict[str, Any]) -> str:
 
 
 def _table(todo: Rows, narrow: bool) -> Table:
-    """The items under a heading for each phase; `narrow` leaves out the range and the grades."""
+    """The items under a heading for each phase; `narrow` leaves out what can be done without."""
     table = Table(box=None, header_style="dim", pad_edge=False, expand=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("what", overflow="ellipsis", no_wrap=True, min_width=20, max_width=_SUBJECT_CHARACTERS)
-    table.add_column("now", justify="right", no_wrap=True)
+    grades = ["risk"] if narrow else ["complexity", "risk", "priority"]
+    if not narrow:
+        table.add_column("now", justify="right", no_wrap=True)
     table.add_column("gain", justify="right", no_wrap=True)
-    grades = [] if narrow else ["complexity", "risk", "priority"]
     if not narrow:
         table.add_column("from–to", justify="right", no_wrap=True, style="dim")
     table.add_column("what to do", overflow="fold", ratio=1)
@@ -143,11 +144,12 @@ def _table(todo: Rows, narrow: bool) -> Table:
         if row["phase"] != phase:
             phase = row["phase"]
             table.add_row("", Text(f"Phase {phase}: {_PHASES[phase]}", style="bold"))
+        now = [] if narrow else [format_bytes(row["size_bytes"])]
         spread = [] if narrow else [_spread(row)]
         table.add_row(
             str(row["rank"]),
             subject_of(row),
-            format_bytes(row["size_bytes"]),
+            *now,
             Text(format_bytes(row["likely_bytes"]), style="bold"),
             *spread,
             row["action"] if row["decision"] == "optimize" else f"{row['decision']}: {row['action']}",

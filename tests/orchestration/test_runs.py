@@ -48,8 +48,14 @@ def test_materializations_show_rows_and_a_preview(settings: Settings) -> None:
             "image_inventory",
             "container_inventory",
             "disk_usage",
+            "data_directories",
             "layer_analysis",
             "wasted_files",
+            "package_inventory",
+            "space_usage",
+            "gpu_checks",
+            "findings",
+            "optimization_plan",
             "audit_report",
         }
 
