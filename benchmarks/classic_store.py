@@ -14,14 +14,14 @@ PEAK_MEGABYTES = 150
 
 def measure(ground: Ground) -> list[Figure]:
     """Both read the same image of the same engine; imgopt keeps no layer."""
-    inspect = ground.imgopt("inspect", "--no-cache", "--json", IMAGE, engine=ground.classic)
+    inspect = ground.imgopt("inspect", "--layers-only", "--no-cache", "--json", IMAGE, engine=ground.classic)
     found = side_by_side(ground.runs, {"imgopt": inspect, "dive": ground.dive(IMAGE, engine=ground.classic)})
     same = _same_figures(found["imgopt"], (ground.home / "dive.json").read_bytes())
     ratio = found["dive"].seconds / found["imgopt"].seconds
     peak = found["imgopt"].peak_megabytes
     return [
         Figure(
-            f"`imgopt inspect {IMAGE}`, classic store, nothing cached",
+            f"`imgopt inspect --layers-only {IMAGE}`, classic store, nothing cached",
             f"≥ {TIMES_FASTER} × faster than `dive --json`; peak < {PEAK_MEGABYTES} MB",
             f"{ratio:.0f} × ({found['imgopt'].seconds:.2f} s against {found['dive'].seconds:.1f} s); {peak:.0f} MB",
             ratio >= TIMES_FASTER and peak < PEAK_MEGABYTES,

@@ -17,21 +17,21 @@ _HIDE = 'for folder in $HIDDEN; do mount -t tmpfs none "$folder"; done; exec "$@
 def measure(ground: Ground) -> list[Figure]:
     """`docker save` is what everybody else reads this store by."""
     engine = ground.containerd
-    direct = ground.imgopt("inspect", "--no-cache", "--json", IMAGE, engine=engine)
+    direct = ground.imgopt("inspect", "--layers-only", "--no-cache", "--json", IMAGE, engine=engine)
     save = Command(["docker", "save", IMAGE], engine.environment, keep_output=False)
     found = side_by_side(ground.runs, {"root": direct, "api": without_files(direct, engine.root), "save": save})
     root, api, saved = found["root"], found["api"], found["save"]
     ratio = saved.seconds / api.seconds
     return [
         Figure(
-            f"`imgopt inspect {IMAGE}`, containerd store, through the API alone",
+            f"`imgopt inspect --layers-only {IMAGE}`, containerd store, through the API alone",
             f"≥ {TIMES_FASTER} × faster than `docker save` there; peak < {PEAK_MEGABYTES} MB",
             f"{ratio:.1f} × ({api.seconds:.1f} s against {saved.seconds:.1f} s); {api.peak_megabytes:.0f} MB",
             ratio >= TIMES_FASTER and api.peak_megabytes < PEAK_MEGABYTES,
             f"the engine's data folder hidden from imgopt by a mount of its own ({readers(api)}).",
         ),
         Figure(
-            f"`imgopt inspect {IMAGE}`, containerd store, as root on the host",
+            f"`imgopt inspect --layers-only {IMAGE}`, containerd store, as root on the host",
             f"< {ROOT_SECONDS} s",
             f"{root.seconds:.2f} s; {root.peak_megabytes:.0f} MB",
             root.seconds < ROOT_SECONDS,

@@ -35,14 +35,17 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What fills an image: rows of the tables package_inventory, space_usage and removable_bytes, and its GPU side."""
+    """What fills an image: rows of the tables package_inventory and space_usage, and its GPU side.
+
+    `removable`: rows of the table removable_bytes, empty where nobody asked what could be removed.
+    """
 
     image: Image
     packages: Rows
     space: Rows
-    removable: Rows
     gpu: ImageGpu
     warnings: tuple[str, ...]
+    removable: Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,15 @@ class Examination:
     gpu_check: GpuCheck
 
 
-def examine_image(host: AnyHost, image: Image, cache_folder: Path, *, verify_bytes: int) -> Examination:
-    """Examine one image. Raises ImgoptError where a layer cannot be read."""
+def examine_image(
+    host: AnyHost, image: Image, cache_folder: Path, *, verify_bytes: int, removable: bool = False
+) -> Examination:
+    """Examine one image; `removable` says also what could be removed. Raises ImgoptError for an unreadable layer."""
     with (
         image_layers(host, image, cache_folder, verify_bytes=verify_bytes) as read,
         open_tree(read.paths(image)) as tree,
     ):
-        contents = _contents(host, image, tree, _kept(image, read))
+        contents = _contents(host, image, tree, _kept(image, read), removable=removable)
         check = check_image(contents.gpu, [], host.gpus(), name=image.name)
         return Examination(analysis_of(image, read, tree.merged), contents, check)
 
@@ -78,7 +83,7 @@ def examine_contents(
                 if read is None:
                     continue
                 with open_tree(read.paths(image)) as tree:
-                    yield _contents(host, image, tree, _kept(image, read))
+                    yield _contents(host, image, tree, _kept(image, read), removable=True)
             except HostUnreachable as error:
                 left = len(image_ids) - number + 1
                 message = f"{error.message} The contents of {left} of {len(image_ids)} images were not looked into."
@@ -104,7 +109,9 @@ def contents_rows(contents: Contents) -> dict[str, Rows]:
     }
 
 
-def _contents(host: AnyHost, image: Image, tree: ImageTree, kept: Mapping[int, Path]) -> Contents:
+def _contents(
+    host: AnyHost, image: Image, tree: ImageTree, kept: Mapping[int, Path], *, removable: bool = False
+) -> Contents:
     tree.list_live_files()
     documents = documents_of(host, image, tree, kept)
     found = all_packages(documents, LiveTree(tree.connection))
@@ -113,10 +120,14 @@ def _contents(host: AnyHost, image: Image, tree: ImageTree, kept: Mapping[int, P
     packages = package_rows(tree)
     space = space_rows(tree)
     gpu = image_gpu(packages, documents, image.gpu_environment, gpu_files(tree.connection))
+    warnings = (*documents.warnings, *found.warnings, *gpu.warnings)
+    return Contents(image, packages, space, gpu, warnings, _removable(image, tree) if removable else [])
+
+
+def _removable(image: Image, tree: ImageTree) -> Rows:
     steps = ((layer.position, layer.created_by or "") for layer in image.layers)
     load_table(tree.connection, "history", {"position": "INTEGER", "created_by": "VARCHAR"}, steps)
-    removable = removable_rows(tree.connection, image.image_id)
-    return Contents(image, packages, space, removable, gpu, (*documents.warnings, *found.warnings, *gpu.warnings))
+    return removable_rows(tree.connection, image.image_id)
 
 
 def _role(package: Package) -> str:

@@ -47,8 +47,12 @@ def main() -> NoReturn:
         errors().print(f"imgopt: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except Interrupted:
-        errors().print("imgopt: interrupted; nothing is left behind.", markup=False)
-        sys.exit(130)
+        _end_interrupted()
+    except RuntimeError as error:
+        # DuckDB's way to tell that a signal came while it worked.
+        if not isinstance(error.__cause__, Interrupted):
+            raise
+        _end_interrupted()
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
@@ -59,3 +63,8 @@ def main() -> NoReturn:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(0)
+
+
+def _end_interrupted() -> NoReturn:
+    errors().print("imgopt: interrupted; nothing is left behind.", markup=False)
+    sys.exit(130)

@@ -44,8 +44,18 @@ def inspect(
     platform: Platform = None,
     verify: Verify = False,
     no_cache: NoCache = False,
+    layers_only: Annotated[
+        bool, typer.Option("--layers-only", help="Only layers and waste: no packages, space and GPU.")
+    ] = False,
 ) -> None:
     """Show what one image holds: layers, live and dead bytes, packages, what fills it, what speaks for a GPU."""
+    if layers_only:
+        analysis = _analyse(subject, host, image, platform, verify, no_cache)
+        if json:
+            print_json(inspection_document(analysis))
+        else:
+            show(*inspection_view(analysis))
+        return
     from imgopt_pipeline.examining import examine_image
 
     with _opened(subject, host, image, platform, verify, no_cache) as (opened, found, cache, verify_bytes):

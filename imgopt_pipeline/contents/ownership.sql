@@ -59,3 +59,11 @@ SELECT l.file_id, n.owner_id FROM left_over AS l JOIN nearest AS n USING (folder
 
 CREATE TEMP TABLE ownership AS
 FROM exact_ownership UNION ALL FROM folder_ownership;
+
+DROP TABLE named_paths;
+DROP TABLE named_owners;
+DROP TABLE exact_ownership;
+DROP TABLE folder_owners;
+DROP TABLE folder_ownership;
+DROP TABLE owned_paths;
+DROP TABLE owned_folders;

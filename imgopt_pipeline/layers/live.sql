@@ -31,3 +31,17 @@ FROM entries AS e
 ANTI JOIN deaths AS d ON d.position = e.position AND d.path = e.path
 WHERE e.kind = 'symlink' AND NOT e.shadowed AND e.path NOT LIKE '%/%'
   AND e.link_target IS NOT NULL AND NOT contains(e.link_target, '..');
+
+-- Nothing after this asks for them, and they can be large.
+DROP TABLE inode_paths;
+DROP TABLE linked_deaths;
+DROP TABLE deaths;
+DROP TABLE path_deaths;
+DROP TABLE contested;
+DROP TABLE contested_hashes;
+DROP TABLE dive_paths;
+DROP TABLE doomed_directories;
+DROP TABLE subtree_killers;
+DROP TABLE link_steps;
+DROP TABLE links;
+DROP TABLE link_files;

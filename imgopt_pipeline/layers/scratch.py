@@ -17,7 +17,7 @@ from imgopt_pipeline.errors import StorageError
 _MEMORY_LIMIT = "700MB"
 _LINE_BYTES = 1_000_000
 _NULL = "\\N"  # never a text: `printable` doubles backslashes
-_THREADS = 4  # each takes a megabyte or two, and on a large machine there would be dozens
+_THREADS = 1  # each takes some megabytes, and the work is over before a second one would help
 
 
 @contextmanager

@@ -222,7 +222,9 @@ def test_a_torch_for_cpus_is_no_gpu_build(torch: Specimen) -> None:
 def test_other_ways_to_read_it_find_the_same(specimen: Specimen, containerd: Daemon, tmp_path: Path) -> None:
     archive = saved(specimen, tmp_path)
     with closing(ArchiveHost("archive", archive)) as host:
-        from_archive = examine_image(host, host.image(""), tmp_path / "archive", verify_bytes=_VERIFY_BYTES)
+        from_archive = examine_image(
+            host, host.image(""), tmp_path / "archive", verify_bytes=_VERIFY_BYTES, removable=True
+        )
     containerd.docker("load", f"--input={archive}")
     on_containerd = examined_on(containerd, specimen.tag, tmp_path / "containerd")
     assert len({readers_of(examined) for examined in (specimen.examined, from_archive, on_containerd)}) == 3
@@ -241,7 +243,7 @@ def specimen_of(daemon: Daemon, build: Callable[[Daemon, str], None], tag: str, 
 def examined_on(daemon: Daemon, tag: str, cache: Path) -> Examination:
     """Examine an image of a daemon."""
     with closing(host_of(daemon)) as host:
-        return examine_image(host, host.image(tag), cache, verify_bytes=_VERIFY_BYTES)
+        return examine_image(host, host.image(tag), cache, verify_bytes=_VERIFY_BYTES, removable=True)
 
 
 def host_of(daemon: Daemon) -> EngineHost:
