@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imgopt_pipeline.cli.images import print_reports
-from imgopt_pipeline.cli.output import shown_progress
+from imgopt_pipeline.cli.output import show, shown_progress
 from imgopt_pipeline.settings import DEMO_HOST, Settings, load_settings
 
 
@@ -21,12 +21,26 @@ def demo(
     fleet: Annotated[
         Path | None, typer.Option("--fleet", help="Make the fleet of this declaration instead; see docs/guide/demo.md.")
     ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the fleet and its audits again.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Make the demo fleet (a full server, true sizes, a few MB of disk) and audit it as host `demo`."""
     settings = load_settings()
+    if remove:
+        _remove(settings)
+        return
     audit_demo(settings, fleet)
     print_reports(settings, [DEMO_HOST], json=json)
+
+
+def _remove(settings: Settings) -> None:
+    from imgopt_pipeline.demo.generator import remove_fleet
+    from imgopt_pipeline.warehouse.retention import forget_host
+
+    remove_fleet(settings.paths.demo)
+    if settings.paths.database.exists():
+        forget_host(settings.paths.database, DEMO_HOST)
+    show("The demo fleet and its audits are gone.")
 
 
 def audit_demo(settings: Settings, fleet: Path | None = None) -> None:

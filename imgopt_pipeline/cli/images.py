@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import duckdb
 import typer
 
-from imgopt_pipeline.cli.output import narrow, print_json, show
+from imgopt_pipeline.cli.output import narrow, print_json, program, show
 from imgopt_pipeline.errors import ImageNotFound, SettingsError
 from imgopt_pipeline.reports.audit import audit_reports, images_table, query, report_view, where_to_look
 from imgopt_pipeline.reports.stored_image import stored_image_view
@@ -93,12 +93,12 @@ def print_reports(settings: Settings, hosts: list[str] | None, *, json: bool = F
         return
     for item in found:
         show(*report_view(item, limit_bytes=settings.gates.image_bytes, narrow=narrow()))
-    show(where_to_look(settings.paths.database))
+    show(where_to_look(settings.paths.database, program()))
 
 
 def check_host(connection: duckdb.DuckDBPyConnection, host: str | None) -> None:
     """Raise SettingsError for a host that was never audited, with the nearest that was."""
-    known = [row["host"] for row in query(connection, "select_audits", host=None)]
+    known = [name for (name,) in connection.execute("SELECT DISTINCT host FROM audits ORDER BY host").fetchall()]
     if host is not None and host not in known:
         near = difflib.get_close_matches(host, known, n=1)
         raise SettingsError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from typing import Any
 
 import orjson
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from imgopt_pipeline.progress import reporting
 
 _WIDE_COLUMNS = 100
+_WIDTH = 140
 
 
 def make_output_safe() -> None:
@@ -32,10 +35,29 @@ def errors() -> Console:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print for a person. Never as markup: much of it was written by whoever made an image."""
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    """Print for a person. Never as markup: much of it was written by whoever made an image.
+
+    Text that may not wrap, such as a command to copy, is one line however long it is.
+    """
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else _WIDTH)
     for part in parts:
-        console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
+        whole = isinstance(part, str) or (isinstance(part, Text) and part.no_wrap is True)
+        if terminal:
+            console.print(part, highlight=False, markup=False, soft_wrap=whole)
+            continue
+        with console.capture() as printed:
+            console.print(part, highlight=False, markup=False, soft_wrap=whole)
+        # Tables fill their lines with spaces, which nobody wants in a file.
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
+
+
+def program() -> str:
+    """How this program is called here: by its name alone where the shell would find it."""
+    called = sys.argv[0]
+    if os.path.basename(called) != "imgopt" or shutil.which("imgopt") is not None:
+        return "imgopt"
+    return os.path.relpath(called)
 
 
 def narrow() -> bool:

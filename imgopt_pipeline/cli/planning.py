@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any
 
+import duckdb
 import typer
 
 from imgopt_pipeline.cli.images import check_host, find_image
 from imgopt_pipeline.cli.output import narrow, print_json, show
+from imgopt_pipeline.errors import ImageNotFound
 from imgopt_pipeline.reports.audit import query
 from imgopt_pipeline.reports.explanation import explanation_view
 from imgopt_pipeline.reports.findings import findings_table, findings_view
-from imgopt_pipeline.reports.plan import item_grades, item_view, plan_view
+from imgopt_pipeline.reports.plan import item_view, plan_view
 from imgopt_pipeline.settings import load_settings
 from imgopt_pipeline.warehouse.store import snapshot
 
@@ -61,6 +64,8 @@ def findings(
             images = query(connection, "select_images", host=host)
             known = [row for row in images if tagged & {*row["image_references"], row["image_id"]}]
             image_id = known[0]["image_id"] if known else None
+            if not known:
+                _check_subject(connection, subject, images, host)
         rows = query(connection, "select_findings", host=host, rule=rule, subject=subject, image_id=image_id)
     if json:
         print_json(rows)
@@ -82,12 +87,15 @@ def explain(
 ) -> None:
     """Explain one image on one screen: layers, what fills it, waste, GPU verdict with evidence, plan."""
     with snapshot(load_settings().paths.database) as connection:
+        check_host(connection, host)
         about = [row for row in query(connection, "select_plan", host=host) if target in (row["subject"], row["path"])]
         if about and all(row["image_id"] is None for row in about):
             found = query(connection, "select_findings", host=host, rule=None, subject=target, image_id=None)
             _explain_item(about, found, json=json)
             return
-        image = find_image(query(connection, "select_images", host=host), target)
+        containers = query(connection, "select_containers", host=host)
+        used = next((row["image_id"] for row in containers if row["name"] == target), target)
+        image = find_image(query(connection, "select_images", host=host), used)
         scope = {"host": image["host"], "image_id": image["image_id"]}
         layers = query(connection, "select_image_layers", **scope)
         space = query(connection, "select_space", **scope)
@@ -95,9 +103,7 @@ def explain(
         checks = query(connection, "select_gpu_checks", **scope)
         found = query(connection, "select_findings", rule=None, subject=image["name"], **scope)
         found = [row for row in found if row["image_id"] == image["image_id"]]
-        planned = [
-            row for row in query(connection, "select_plan", host=image["host"]) if row["image_id"] == image["image_id"]
-        ]
+        planned = [row for row in query(connection, "select_plan", host=image["host"]) if _is_about(row, image)]
     if json:
         print_json(
             {
@@ -120,6 +126,31 @@ def _explain_item(about: list[dict[str, Any]], found: list[dict[str, Any]], *, j
         print_json({"plan": about, "findings": found})
         return
     for row in about:
-        show(*item_view(row), item_grades(row))
+        show(*item_view(row))
     if found:
         show("", *findings_view(found))
+
+
+def _is_about(row: dict[str, Any], image: dict[str, Any]) -> bool:
+    """Whether an item is about an image, by itself or as one of a group that its command names."""
+    if row["image_id"] is not None or row["subject_kind"] != "host":
+        return bool(row["image_id"] == image["image_id"])
+    return not {image["image_id"], *image["image_references"]}.isdisjoint(row["command"].split())
+
+
+def _check_subject(
+    connection: duckdb.DuckDBPyConnection, subject: str, images: list[dict[str, Any]], host: str | None
+) -> None:
+    """Raise ImageNotFound for a subject that the newest audits do not know, with the nearest that they do."""
+    names = {name for row in images for name in row["image_references"]}
+    for listed, column in (("containers", "name"), ("data_directories", "path"), ("plan", "subject")):
+        names |= {row[column] for row in query(connection, f"select_{listed}", host=host)}
+    found = query(connection, "select_findings", host=host, rule=None, subject=None, image_id=None)
+    names |= {row["subject"] for row in found}
+    if subject not in names:
+        near = difflib.get_close_matches(subject, sorted(names), n=1, cutoff=0.4)
+        raise ImageNotFound(
+            "the newest audits know nothing of that name.",
+            subject=subject,
+            hint=f"Did you mean {near[0]}?" if near else "`imgopt findings` lists all.",
+        )

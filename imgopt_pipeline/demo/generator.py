@@ -76,6 +76,15 @@ def make_fleet(declaration_path: Path | None, folder: Path) -> None:
         raise
 
 
+def remove_fleet(folder: Path) -> None:
+    """Remove a fleet's folder. Raises SettingsError where it holds something else."""
+    if not folder.exists():
+        return
+    with _storage_errors(folder):
+        _prepare(folder)
+        shutil.rmtree(folder)
+
+
 def _prepare(folder: Path) -> None:
     """Make the folder. Raises SettingsError where it holds what is no fleet."""
     if folder.exists() and not folder.is_dir():

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from imgopt_pipeline.hosts.models import REMARK
 from imgopt_pipeline.reports.plan import recap_view
-from imgopt_pipeline.sql import Value
+from imgopt_pipeline.settings import DEMO_HOST
+from imgopt_pipeline.sql import Value, literal
 from imgopt_pipeline.units import count, format_bytes, format_percent, format_seconds
 from imgopt_pipeline.warehouse.store import fetch_rows
 
@@ -46,9 +47,13 @@ class AuditReport:
 
 
 def query(connection: duckdb.DuckDBPyConnection, name: str, **values: Value) -> Rows:
-    """Rows of a query in `queries/`."""
+    """Rows of a query in `queries/`. Where no host is named, the demo's stay away from those of real hosts."""
     text = resources.files(__package__).joinpath("queries", f"{name}.sql").read_text()
-    return fetch_rows(connection, text, **values)
+    rows = fetch_rows(connection, text, **values)
+    if values.get("host", "") is None and any(row.get("host") == DEMO_HOST for row in rows):
+        real = connection.execute(f"SELECT 1 FROM audits WHERE host <> {literal(DEMO_HOST)} LIMIT 1").fetchall()
+        rows = [row for row in rows if row["host"] != DEMO_HOST] if real else rows
+    return rows
 
 
 def audit_reports(connection: duckdb.DuckDBPyConnection, host: str | None = None) -> list[AuditReport]:
@@ -95,10 +100,11 @@ def report_view(report: AuditReport, *, limit_bytes: int, narrow: bool = False) 
     return parts
 
 
-def where_to_look(database: Path) -> Text:
-    """The end of all reports: where the rest is."""
+def where_to_look(database: Path, program: str = "imgopt") -> Text:
+    """The end of all reports: where the rest is; `program` is how imgopt is called here."""
+    here = f"`imgopt` is {program} here. " if program != "imgopt" else ""
     return Text(
-        "Why, and the commands that do it: `imgopt plan`. One image on a screen: `imgopt explain NAME`.\n"
+        f"{here}Why, and the commands that do it: `imgopt plan`. One image on a screen: `imgopt explain NAME`.\n"
         f"Everything else is in {database} (`imgopt findings`, `imgopt space`, `imgopt packages`, `imgopt sql`).\n"
         "The Dagster UI: `imgopt ui` (in a checkout `make ui`).",
         style="dim",

@@ -28,8 +28,11 @@ def packages_table(packages: Rows, *, shown: int, with_image: bool) -> Table:
     table.add_column("layer", justify="right", no_wrap=True)
     table.add_column("files", justify="right", no_wrap=True)
     table.add_column("remarks", overflow="fold")
+    several = with_image and len({row["host"] for row in packages}) > 1
     if with_image:
         table.add_column("image", overflow="ellipsis", no_wrap=True, max_width=40)
+    if several:
+        table.add_column("host", no_wrap=True)
     for row in packages[:shown]:
         cells = [
             format_bytes(row["size_bytes"]),
@@ -40,7 +43,8 @@ def packages_table(packages: Rows, *, shown: int, with_image: bool) -> Table:
             f"{row['files']:,}",
             ", ".join(remarks(row)),
         ]
-        table.add_row(*cells, *([row["image"]] if with_image else []))
+        where = [row["image"], row["host"]] if several else [row["image"]] if with_image else []
+        table.add_row(*cells, *where)
     rest = packages[shown:]
     if rest:
         left = sum(row["size_bytes"] for row in rest)

@@ -19,17 +19,21 @@ Rows = Sequence[dict[str, Any]]
 
 def findings_table(findings: Rows, *, shown: int | None = None) -> list[RenderableType]:
     """Findings in a line each: severity, what, where, what mending it would give."""
+    several = len({row["host"] for row in findings}) > 1
     table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("severity", no_wrap=True)
+    table.add_column("severity", no_wrap=True, min_width=len("severity"))
+    table.add_column("gain", justify="right", no_wrap=True, min_width=len("999 MB"))
     table.add_column("finding", overflow="ellipsis", no_wrap=True)
     table.add_column("on", overflow="ellipsis", no_wrap=True, max_width=_SUBJECT_CHARACTERS)
-    table.add_column("gain", justify="right", no_wrap=True)
+    if several:
+        table.add_column("host", no_wrap=True)
     for row in findings[:shown]:
         table.add_row(
             Text(row["severity"], style=_STYLES[row["severity"]]),
+            format_bytes(row["likely_bytes"]) if row["likely_bytes"] else "",
             _title(row),
             row["subject"],
-            format_bytes(row["likely_bytes"]) if row["likely_bytes"] else "",
+            *([row["host"]] if several else []),
         )
     parts: list[RenderableType] = [table]
     if shown is not None and len(findings) > shown:

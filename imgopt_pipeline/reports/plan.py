@@ -16,6 +16,7 @@ from imgopt_pipeline.units import count, format_bytes
 _PHASES = {1: "first", 2: "next", 3: "if at all"}
 _STYLES = {"high": "bold red", "medium": "yellow", "low": "dim", "none": "dim"}
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+_COMMAND = re.compile(r"\b(docker|rsync|find|rm) -?[a-z]")
 _SHORT_ID = re.compile(r"[0-9a-f]{12}")
 _SUBJECT_CHARACTERS = 42
 _LEFT_ALONE_SHOWN = 8
@@ -29,7 +30,8 @@ def recap_view(plan: Rows, *, narrow: bool = False) -> list[RenderableType]:
     todo, rest = to_do(plan), left_alone(plan)
     parts: list[RenderableType] = []
     if todo:
-        parts += [headline(todo), first_step(todo[0]), Text(), _table(todo, narrow)]
+        first = next((row for row in todo if row["decision"] == "optimize"), todo[0])
+        parts += [headline(todo), first_step(first), Text(), _table(todo, narrow)]
     if rest:
         parts += [Text(), *_left_alone(rest)]
     return parts
@@ -45,13 +47,13 @@ def plan_view(plan: Rows, *, narrow: bool = False, every: bool = False) -> list[
 
 def item_view(row: dict[str, Any]) -> list[RenderableType]:
     """One item in full: the decision, why, what the gain is made of, what has to come before, the command."""
-    lines: list[RenderableType] = [item_heading(row), _indented(row["reason"])]
+    lines: list[RenderableType] = [item_heading(row), item_grades(row), _indented(row["reason"])]
     if row["high_bytes"]:
-        lines.append(_indented(f"Gain {gain(row)}:"))
+        lines.append(_indented("What the gain is made of:"))
         lines += [_indented(f"– {part}", 5) for part in row["counted"].removesuffix(".").split("; ")]
     if row["prerequisites"]:
-        lines.append(_indented("Before:"))
-        lines += [_indented(f"{number}. {step}", 5) for number, step in enumerate(row["prerequisites"], start=1)]
+        lines.append(_indented("Steps:"))
+        lines += [_step(number, step) for number, step in enumerate(row["prerequisites"], start=1)]
     return [*lines, *item_command(row)]
 
 
@@ -74,7 +76,7 @@ def item_grades(row: dict[str, Any]) -> Text:
 
 def item_command(row: dict[str, Any]) -> list[RenderableType]:
     """The command that does it, where there is one."""
-    return [Padding(Text(f"$ {row['command']}", style="bold cyan"), (0, 0, 0, 3))] if row["command"] else []
+    return [Text(f"   $ {row['command']}", style="bold cyan", no_wrap=True)] if row["command"] else []
 
 
 def subject_of(row: dict[str, Any]) -> str:
@@ -82,6 +84,8 @@ def subject_of(row: dict[str, Any]) -> str:
     subject = str(row["subject"])
     if row["subject_kind"] == "volume":
         return f"volume {subject[:12]}… (no name)" if _ANONYMOUS.fullmatch(subject) else f"volume {subject}"
+    if row["subject_kind"] == "container" and "log" in row["action"]:
+        return f"log of {subject}"
     return f"image {subject} (no tag)" if _SHORT_ID.fullmatch(subject) else subject
 
 
@@ -99,11 +103,13 @@ def headline(todo: Rows) -> Text:
     """What the first two phases give together."""
     soon = [row for row in todo if row["phase"] in (1, 2)]
     low, likely, high = (sum(row[f"{bound}_bytes"] for row in soon) for bound in ("low", "likely", "high"))
+    range_ = "" if low == high else f" (at least {format_bytes(low)}, at most {format_bytes(high)})"
+    asked = sum(row["likely_bytes"] for row in soon if row["decision"] != "optimize")
     return Text.assemble(
         ("Plan  ", "bold"),
         f"{count(len(soon), 'item')} in phases 1 and 2 {'gives' if len(soon) == 1 else 'give'} back ",
         (format_bytes(likely), "bold green"),
-        f" (at least {format_bytes(low)}, at most {format_bytes(high)}).",
+        f"{range_}{f', {format_bytes(asked)} of it only if a person agrees' if asked else ''}.",
     )
 
 
@@ -112,7 +118,8 @@ def first_step(row: dict[str, Any]) -> Text:
     return Text.assemble(
         ("Do first  ", "bold"),
         (f"{subject_of(row)}: {row['action']}", "bold green"),
-        f", gains {format_bytes(row['likely_bytes'])}, risk {row['risk']}.",
+        f", gains {format_bytes(row['likely_bytes'])}, risk {row['risk']}"
+        + ("." if row["decision"] == "optimize" else ", if a person agrees."),
     )
 
 
@@ -171,10 +178,17 @@ def _left_alone(rest: Rows) -> list[RenderableType]:
     lines: list[RenderableType] = [Text("Left alone", style="bold")]
     for row in rest[:_LEFT_ALONE_SHOWN]:
         could = f" ({format_bytes(row['likely_bytes'])} could be gained)" if row["likely_bytes"] else ""
-        lines.append(Text(f"• {subject_of(row)} {format_bytes(row['size_bytes'])}: {row['action']}{could}"))
+        size = f" {format_bytes(row['size_bytes'])}" if row["size_bytes"] else ""
+        lines.append(Text(f"• {subject_of(row)}{size}: {row['action']}{could}"))
     if len(rest) > _LEFT_ALONE_SHOWN:
         lines.append(Text(f"• and {len(rest) - _LEFT_ALONE_SHOWN} more; `imgopt plan --all` says why.", style="dim"))
     return lines
+
+
+def _step(number: int, step: str) -> RenderableType:
+    """A step; one with a command in it is one line, to be copied."""
+    text = f"{number}. {step}"
+    return Text(f"     {text}", no_wrap=True) if _COMMAND.search(step) else _indented(text, 5)
 
 
 def _indented(text: str, columns: int = 3) -> Padding:

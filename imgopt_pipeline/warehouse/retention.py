@@ -25,9 +25,22 @@ def prune_audits(database: Path, *, audit_days: int) -> Pruned:
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=audit_days)
 
     def change(connection: duckdb.DuckDBPyConnection) -> Pruned:
-        connection.execute(with_values(sql_file("prune.sql"), {"before": before}))
+        connection.execute(with_values(sql_file("expire.sql"), {"before": before}))
+        connection.execute(sql_file("prune_content.sql"))
         expired = connection.execute("SELECT count(*) FROM expired").fetchall()[0][0]
         kept = connection.execute("SELECT DISTINCT diff_id FROM image_layers").fetchall()
         return Pruned(expired, frozenset(diff_id for (diff_id,) in kept))
 
     return publish(database, change)
+
+
+def forget_host(database: Path, host: str) -> None:
+    """Remove all audits of a host, and content that no other audit names. Raises StorageError."""
+
+    def change(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute(with_values("DELETE FROM audits WHERE host = $host", {"host": host}))
+        expired = "CREATE TEMP TABLE expired AS SELECT DISTINCT audit_id FROM host_facts WHERE host = $host"
+        connection.execute(with_values(expired, {"host": host}))
+        connection.execute(sql_file("prune_content.sql"))
+
+    publish(database, change)

@@ -115,7 +115,7 @@ def test_findings_and_their_evidence(program: Program) -> None:
     told = program.run("findings", "shop:1", "--rule", "package-caches-left-in")
     assert "root/.cache/pip/http/body" in told
     assert "→" in told
-    assert program.run("findings", "nothing").startswith("Nothing was found on nothing")
+    assert "Did you mean shop:1?" in program.run("findings", "shup:1", code=3), "a typo is no clean bill"
 
 
 def test_plan_and_explanation(program: Program) -> None:
@@ -154,3 +154,20 @@ def test_a_second_audit_looks_into_nothing_again_and_says_the_same(program: Prog
     for row in (*before, *after):
         del row["audit_id"]
     assert after == before
+
+
+def test_lines_of_a_file_end_without_spaces(program: Program) -> None:
+    assert all(line == line.rstrip() for line in program.run("plan", "--all").splitlines())
+
+
+def test_the_demo_stays_apart_from_real_hosts_and_goes_when_asked(program: Program) -> None:
+    fleet = program.home / "fleet.yaml"
+    fleet.write_text("images:\n  - name: made-up:1\n    layers: [{copy: a /a, size: 1kB}]\n")
+    told = program.run("demo", "--fleet", str(fleet))
+    assert "Host demo" in told
+    assert {row["host"] for row in program.json("images")} == {"archives"}
+    assert "made-up:1" not in program.run("report")
+    assert program.json("images", "--host", "demo")[0]["name"] == "made-up:1"
+    program.run("demo", "--remove")
+    assert not (program.home / "demo").exists()
+    assert "there is no audit of a host 'demo'" in program.run("images", "--host", "demo", code=2)

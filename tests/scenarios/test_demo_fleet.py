@@ -144,6 +144,14 @@ def test_reasons_say_what_a_person_asks(plan: dict[str, Row]) -> None:
     assert plan[WHISPERX]["command"].startswith("docker compose -f /srv/whisperx/docker-compose.yml")
 
 
+def test_a_command_to_copy_is_one_line(demo: Demo, plan: dict[str, Row]) -> None:
+    told = demo.run("plan").splitlines()
+    commands = [row["command"] for row in plan.values() if row["command"] and row["phase"]]
+    assert max(map(len, commands)) > 140, "longer than what is printed in a line"
+    for command in commands:
+        assert f"   $ {command}" in told
+
+
 def test_with_a_gpu_whisperx_keeps_cuda(demo: Demo) -> None:
     def give(fleet: Fleet) -> None:
         fleet["gpu"] = {"devices": ["/dev/nvidia0"], "driver": "570.86.15", "runtimes": ["nvidia"]}

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from imgopt_pipeline.warehouse.retention import prune_audits
+from imgopt_pipeline.warehouse.retention import forget_host, prune_audits
 from imgopt_pipeline.warehouse.store import publish, replace_rows, snapshot
 
 NOW = datetime.now()
@@ -55,3 +55,15 @@ def test_prune(tmp_path: Path) -> None:
         }
         assert connection.execute("SELECT count(*) FROM images WHERE image_id = 'image1'").fetchall() == [(0,)]
     assert prune_audits(database, audit_days=30).audits == 0
+
+
+def test_a_host_is_forgotten_with_what_only_it_had(tmp_path: Path) -> None:
+    database = tmp_path / "imgopt.duckdb"
+    for host, audit_id, image in (("demo", "a1", "one"), ("local", "a2", "two")):
+        rows = audit(audit_id, host, 1, image)
+        publish(database, lambda connection, rows=rows: replace_rows(connection, rows))  # type: ignore[misc]
+    forget_host(database, "demo")
+    with snapshot(database) as connection:
+        for table in ("audits", "host_facts", "image_inventory"):
+            assert connection.execute(f"SELECT DISTINCT host FROM {table}").fetchall() == [("local",)]
+        assert len(connection.execute("FROM images").fetchall()) == 1

@@ -1,14 +1,4 @@
--- Removes audits that finished before the time in question, and content that no audit left names. The newest audit of
--- each host always stays.
-
-CREATE TEMP TABLE expired AS
-SELECT audit_id FROM host_facts AS f
-LEFT JOIN audits AS a USING (audit_id)
-WHERE coalesce(a.finished_at, f.started_at) < $before
-  AND audit_id NOT IN (SELECT arg_max(audit_id, finished_at) FROM audits GROUP BY host)
-  AND audit_id NOT IN (
-      SELECT arg_max(audit_id, finished_at) FROM audits WHERE status <> 'unreachable' GROUP BY host
-  );
+-- Removes the audits in the table `expired`, and content that no audit left names.
 
 DELETE FROM audits WHERE audit_id IN (FROM expired);
 DELETE FROM audit_problems WHERE audit_id IN (FROM expired);
