@@ -57,7 +57,8 @@ def program() -> str:
     called = sys.argv[0]
     if os.path.basename(called) != "imgopt" or shutil.which("imgopt") is not None:
         return "imgopt"
-    return os.path.relpath(called)
+    near = os.path.relpath(called)
+    return os.path.abspath(called) if near.startswith("..") else near
 
 
 def narrow() -> bool:

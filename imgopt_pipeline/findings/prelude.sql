@@ -138,8 +138,11 @@ sums AS (
 )
 SELECT
     i.name, s.*,
-    counted(s.files, 'file') || ' of ' || human(s.size_bytes) || ' counted, such as /' || s.example || ': at least '
-        || human(s.low_bytes) || ', likely ' || human(s.likely_bytes) || ', at most ' || human(s.high_bytes)
+    counted(s.files, 'file') || ' of ' || human(s.size_bytes) || ' counted, such as /' || s.example || ': '
+        || CASE WHEN human(s.low_bytes) = human(s.high_bytes) THEN human(s.high_bytes)
+            ELSE 'at least ' || human(s.low_bytes) || ', likely ' || human(s.likely_bytes) || ', at most '
+                || human(s.high_bytes)
+            END
         || ' would go'
         || CASE WHEN s.size_bytes > s.high_bytes
             THEN '; ' || human(s.size_bytes - s.high_bytes) || ' lie in layers that other images hold too and would '

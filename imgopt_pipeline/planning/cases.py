@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgopt_pipeline.planning.estimates import Estimate, content_key, freeable_claims, shared_chains, union_estimate
-from imgopt_pipeline.planning.facts import AuditFacts, ClaimGroup, ImageFacts
-from imgopt_pipeline.planning.gpu_words import cpu_only_edits, cpu_only_means
+from imgopt_pipeline.planning.facts import LEVELS, AuditFacts, ClaimGroup, ImageFacts
+from imgopt_pipeline.planning.gpu_words import cpu_only_edits, cpu_only_means, may_need_none
 from imgopt_pipeline.planning.provenance import Provenance, provenance
 from imgopt_pipeline.planning.techniques import ORDER, RISKS, TECHNIQUES
 from imgopt_pipeline.units import format_bytes, format_percent
@@ -28,7 +28,8 @@ class Case:
     """An image, those of equal content, and what was found about them.
 
     `groups` are the claims whose bytes its rebuild would free, `estimate` their union over all techniques
-    that it may use. `shared_bytes` would go as well, were they not in layers that `sharers` hold too.
+    that it may use. `undecided_bytes` of GPU code would likely go as well, if a person knew that it needs no GPU.
+    `shared_bytes` would go as well, were they not in layers that `sharers` hold too.
     `leftovers` hold some of the counted layers until they are removed, which the plan says of its own.
     """
 
@@ -38,6 +39,7 @@ class Case:
     cpu_only: bool
     groups: tuple[ClaimGroup, ...]
     estimate: Estimate
+    undecided_bytes: int
     shared_bytes: int
     sharers: tuple[str, ...]
     leftovers: tuple[str, ...]
@@ -50,7 +52,19 @@ class Case:
     @property
     def worthwhile(self) -> bool:
         """Whether the gain pays for a change."""
-        return self.estimate.likely_bytes >= WORTHWHILE_BYTES and self.share >= WORTHWHILE_SHARE
+        return _pays(self.estimate.likely_bytes, self.image)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the GPU code alone pays for finding out if it is needed."""
+        return _pays(self.undecided_bytes, self.image)
+
+    @property
+    def without_gpu(self) -> Case:
+        """The same where its GPU code may go as well: at most, since nobody knows."""
+        last = len(LEVELS) - 1
+        groups = [replace(g, levels={**g.levels, "R1": last}) if "R1" in g.levels else g for g in self.groups]
+        return replace(self, estimate=union_estimate(groups, TECHNIQUES))
 
     @property
     def risk(self) -> str:
@@ -113,6 +127,10 @@ class Case:
         return edits
 
 
+def _pays(likely_bytes: int, image: ImageFacts) -> bool:
+    return likely_bytes >= max(WORTHWHILE_BYTES, WORTHWHILE_SHARE * (image.size_bytes or 0))
+
+
 def _listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
@@ -141,6 +159,8 @@ def cases(facts: AuditFacts, leaving: Collection[str], leftovers: Collection[str
         techniques = [technique for technique in TECHNIQUES if technique != "R1" or cpu_only]
         groups = freeable_claims(image, shared)
         estimate = union_estimate(groups, techniques)
+        undecided = not cpu_only and all(may_need_none(one.gpu) for one in images)
+        everything = union_estimate(groups, TECHNIQUES) if undecided else estimate
         same, claimed = {one.image_id for one in images}, {group.position for group in image.claims}
         others = {
             holder
@@ -152,10 +172,11 @@ def cases(facts: AuditFacts, leaving: Collection[str], leftovers: Collection[str
         yield Case(
             image,
             tuple(equals),
-            provenance(image, base.labels if base else {}),
+            provenance(image, base.labels if base else {}, keeps_digests=facts.keeps_digests),
             cpu_only,
             tuple(groups),
             estimate,
+            everything.likely_bytes - estimate.likely_bytes,
             union_estimate(image.claims, techniques).likely_bytes - estimate.likely_bytes,
             tuple(sorted(by_id[other].name for other in others if other not in leftovers)),
             tuple(sorted(by_id[other].name for other in others if other in leftovers)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from imgopt_pipeline.planning import commands
@@ -19,36 +20,51 @@ WORTH_BYTES = 1_000_000
 _NAMES_SHOWN = 5
 _LOG_DRIVER = "json-file"
 _BUILD_CACHE_RULE = "old-build-cache"
-_OPTIMIZE, _ASK = ("optimize", "low"), ("needs a person", "medium")
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A sort of images that nothing uses. In `reason` and `step` stands {them} or {their} for the images."""
+
+    noun: str
+    reason: str
+    step: str
+    decision: str = "optimize"
+    risk: str = "low"
+
+
 _SORTS = {
-    "dangling": (
+    "dangling": Sort(
         "dangling image",
-        "No tag names them and no container uses them: what newer builds left behind.",
-        _OPTIMIZE,
+        "No tag names {them} and no container uses {them}: what newer builds left behind.",
+        "See that nobody means to go back to {them}: only a build from the same sources would make {them} again.",
     ),
-    "old": (
+    "old": Sort(
         "old version",
-        "A newer image has their repository's name, no container uses them, and a pull brings them back.",
-        _OPTIMIZE,
+        "A newer image has {their} repository's name, no container uses {them}, and a pull brings {them} back.",
+        "See that nobody means to go back to {them}: a pull brings {them} back as long as the registry has {them}.",
     ),
-    "old build": (
-        "old build",
-        "A newer image has their repository's name and no container uses them; they were built here, so that no pull"
-        " brings them back.",
-        _ASK,
+    "old build": Sort(
+        "old local build",
+        "A newer image has {their} repository's name and no container uses {them}; no repository digest says that a"
+        " pull brings {them} back.",
+        "See that nobody means to go back to {them}, or keep a copy: {program} image save -o FILE NAME.",
+        "needs a person",
+        "medium",
     ),
-    "unused": (
+    "unused": Sort(
         "unused image",
-        "No container uses them, running or not, and a pull brings them back.",
-        _OPTIMIZE,
+        "No container uses {them}, running or not, and a pull brings {them} back.",
+        "See that nobody means to start {them} again: a pull brings {them} back as long as the registry has {them}.",
     ),
-    "unused build": (
-        "unused image built here",
-        "No container uses them, running or not; they were built here, so that no pull brings them back.",
-        _ASK,
+    "unused build": Sort(
+        "unused local image",
+        "No container uses {them}, running or not; no repository digest says that a pull brings {them} back.",
+        "See that nobody means to start {them} again, or keep a copy: {program} image save -o FILE NAME.",
+        "needs a person",
+        "medium",
     ),
 }
-"""Noun, reason, and decision with risk, of each sort of image that nothing uses."""
 
 
 def removable_images(facts: AuditFacts) -> dict[str, list[ImageFacts]]:
@@ -90,40 +106,41 @@ def freed_bytes(facts: AuditFacts, leaving: Sequence[ImageFacts]) -> dict[str, i
 
 
 def cleaning_items(facts: AuditFacts, removable: dict[str, list[ImageFacts]]) -> list[Item]:
-    """Items for all that nothing uses."""
+    """Items for all that nothing uses, but for the build cache."""
     items = [_images(facts, removable, sort, images) for sort, images in removable.items() if images]
     volumes = [v for v in facts.volumes if v.containers == 0 and v.size_bytes and v.driver in ("local", "")]
     if volumes:
         items.append(_volumes(facts, volumes))
-    if facts.build_cache_reclaimable_bytes:
-        items.append(_build_cache(facts))
     if any((container.log_bytes or 0) >= LOG_BYTES for container in facts.containers):
         items.append(_logs(facts))
     return items
 
 
 def _images(facts: AuditFacts, removable: dict[str, list[ImageFacts]], sort: str, images: Sequence[ImageFacts]) -> Item:
-    noun, why, (decision, risk) = _SORTS[sort]
+    told = _SORTS[sort]
     freed = freed_bytes(facts, [image for others in removable.values() for image in others])
     alone = freed_bytes(facts, images)
     gain = sum(freed[image.image_id] for image in images)
     parts = sorted(images, key=lambda image: (-freed[image.image_id], image.name))
     together = gain > sum(alone.values())
     only = images[0] if len(images) == 1 else None
+    them, their = ("it", "its") if only else ("them", "their")
+    words = {"them": them, "their": their, "program": commands.program(facts)}
     return _item(
         facts,
         "image" if only else "host",
-        only.name if only else _several(len(images), noun),
+        only.name if only else count(len(images), told.noun),
         gain,
         image_id=only.image_id if only else None,
-        action=f"remove {'an' if noun[0] in 'ou' else 'a'} {noun}" if only else "remove them",
+        action=f"remove {'an' if told.noun[0] in 'ou' else 'a'} {told.noun}" if only else "remove them",
         size_bytes=sum(image.size_bytes or image.reported_bytes or 0 for image in images),
-        decision=decision,
-        risk=risk,
+        decision=told.decision,
+        risk=told.risk,
         counted=_listed([f"{image.name} {format_bytes(freed[image.image_id])}" for image in parts])
         + ", in layers that no other image holds.",
-        reason=why + (" Some of the bytes go only when the other unused images go as well." if together else ""),
-        prerequisites=("See that nobody means to start one of them again: a build or a pull brings it back.",),
+        reason=told.reason.format(**words)
+        + (" Some of the bytes go only when the other unused images go as well." if together else ""),
+        prerequisites=(told.step.format(**words),),
         command=commands.remove_images(facts, images),
         subjects={image.image_id for image in images},
     )
@@ -132,6 +149,7 @@ def _images(facts: AuditFacts, removable: dict[str, list[ImageFacts]], sort: str
 def _volumes(facts: AuditFacts, volumes: Sequence[VolumeFacts]) -> Item:
     parts = sorted(volumes, key=lambda volume: (-(volume.size_bytes or 0), volume.name))
     gain = sum(volume.size_bytes or 0 for volume in volumes)
+    them, each = ("it", "it") if len(volumes) == 1 else ("them", "each of them")
     return _item(
         facts,
         "volume" if len(volumes) == 1 else "host",
@@ -141,15 +159,18 @@ def _volumes(facts: AuditFacts, volumes: Sequence[VolumeFacts]) -> Item:
         action="remove what nobody misses",
         risk="medium",
         counted=_listed([f"{volume.name} {format_bytes(volume.size_bytes)}" for volume in parts]) + ".",
-        reason="No container mounts them, running or not. What is in a volume exists nowhere else: a person has to say"
-        " that it can go.",
-        prerequisites=("Look into each of them, and back up what is worth keeping.",),
+        reason=f"No container mounts {them}, running or not. What is in a volume exists nowhere else: a person has to"
+        " say that it can go.",
+        prerequisites=(f"Look into {each}, and back up what is worth keeping.",),
         command=commands.remove_volumes(facts, [volume.name for volume in volumes]),
         subjects={volume.name for volume in volumes},
     )
 
 
-def _build_cache(facts: AuditFacts) -> Item:
+def build_cache_item(facts: AuditFacts) -> Item | None:
+    """The item for the build cache; None where nothing of it can go."""
+    if not facts.build_cache_reclaimable_bytes:
+        return None
     return _item(
         facts,
         "host",
@@ -160,6 +181,9 @@ def _build_cache(facts: AuditFacts) -> Item:
         counted=f"{format_bytes(facts.build_cache_reclaimable_bytes)} of build cache that no image uses, by the account"
         " of the engine.",
         reason="The next build of each image takes longer once; nothing else needs it.",
+        prerequisites=(
+            "Rebuild first what is to be rebuilt: without the cache those builds are slow, and they fill it again.",
+        ),
         command=commands.prune_build_cache(facts),
         subjects={_BUILD_CACHE_RULE},
     )
@@ -175,7 +199,7 @@ def _logs(facts: AuditFacts) -> Item:
         logged[0].name if len(logged) == 1 else f"logs of {count(len(logged), 'container')}",
         sum(container.log_bytes or 0 for container in logged),
         decision="optimize" if len(json_files) == len(logged) else "needs a person",
-        action="limit the logs and empty them",
+        action="limit its log and empty it" if len(logged) == 1 else "limit the logs and empty them",
         counted=_listed([f"log of {c.name} {format_bytes(c.log_bytes)}" for c in logged]) + ".",
         reason="Without a limit they grow until the disk is full.",
         prerequisites=(
@@ -231,12 +255,6 @@ def _item(
         prerequisites=prerequisites,
         command=command,
     )
-
-
-def _several(number: int, noun: str) -> str:
-    """`3 unused images built here`."""
-    head, _, tail = noun.partition(" built")
-    return count(number, head) + (f" built{tail}" if tail else "")
 
 
 def _newest(images: Iterable[ImageFacts]) -> dict[str, str]:

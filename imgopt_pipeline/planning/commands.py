@@ -54,7 +54,12 @@ def remove_images(facts: AuditFacts, images: Iterable[ImageFacts]) -> str:
 
 def keep_image(facts: AuditFacts, image: ImageFacts) -> str:
     """Gives an image a second name, under which it stays when a new build takes the first."""
-    return f"{program(facts)} image tag {words([image.image_id, repository(image.references[0]) + ':before'])}"
+    return f"{program(facts)} image tag {words([image.image_id, _kept(image)])}"
+
+
+def remove_kept(facts: AuditFacts, image: ImageFacts) -> str:
+    """Removes what `keep_image` kept, or the image itself where it has no name."""
+    return f"{program(facts)} image rm {words([_kept(image) if image.references else image.image_id])}"
 
 
 def remove_volumes(facts: AuditFacts, names: Iterable[str]) -> str:
@@ -79,6 +84,11 @@ def build(facts: AuditFacts, image: ImageFacts, service: ContainerFacts | None) 
         name = image.references[0] if image.references else image.image_id
         return f"{program(facts)} build --tag={word(name)} ."
     return f"{compose(facts, service, image)} build {words([service.compose_service])}"
+
+
+def recreate(facts: AuditFacts, image: ImageFacts, service: ContainerFacts) -> str:
+    """Puts a new container in the place of the one that still runs the old build."""
+    return f"{compose(facts, service, image)} up -d {words([service.compose_service or ''])}"
 
 
 def compose(facts: AuditFacts, container: ContainerFacts, image: ImageFacts | None = None) -> str:
@@ -116,6 +126,10 @@ def remove_rebuildable(path: str, kinds: Iterable[str]) -> str:
         return f"rm -rf -- {word(path)}"
     wanted = " -o ".join(f"-name {word(name)}" for name in names)
     return f"find {word(path)} -type d \\( {wanted} \\) -prune -exec rm -rf {{}} +"
+
+
+def _kept(image: ImageFacts) -> str:
+    return repository(image.references[0]) + ":before"
 
 
 def _default_project(folder: str) -> str:

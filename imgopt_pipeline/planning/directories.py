@@ -173,7 +173,9 @@ def _keep(own: OwnBytes) -> Item:
 def _unread(directory: DirectoryFacts) -> Item:
     own = OwnBytes(directory, 0, {})
     reason = "It cannot be read from here, so that nothing is known of what fills it."
+    action = "it could not be read from here"
     if directory.remote:
+        action = "it is remote already"
         reason = "It lies on a remote mount already, which is not read: that could take hours."
     elif directory.path == "/":
         reason = "It is the whole machine, which is not read through."
@@ -183,7 +185,7 @@ def _unread(directory: DirectoryFacts) -> Item:
         "Nothing: it could not be read.",
         None,
         decision="accept",
-        action="leave it as it is",
+        action=action,
         reason=reason,
         priority="none",
     )

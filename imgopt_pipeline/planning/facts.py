@@ -170,6 +170,11 @@ class AuditFacts:
         return self.engine_kind not in ("archives", "") or bool(self.containers)
 
     @property
+    def keeps_digests(self) -> bool:
+        """Whether the store gives a repository digest to each image that it pulls, and to none that it builds."""
+        return self.engine_kind == "docker" and self.image_store == "overlay2"
+
+    @property
     def usage_known(self) -> bool:
         """Whether it shows which images are in use: a host that runs nothing may keep all of them on purpose."""
         return bool(self.containers)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from imgopt_pipeline.gpu.variants import cpu_variant
-from imgopt_pipeline.planning.facts import AuditFacts, ImageFacts
+from imgopt_pipeline.planning.facts import AuditFacts, GpuFacts, ImageFacts
 from imgopt_pipeline.planning.provenance import repository
 from imgopt_pipeline.units import format_bytes
 
 _SAYS_CPU = re.compile(r"(?<![a-z0-9])cpu(?![a-z0-9])", re.IGNORECASE)
 _BUILDS = {"cuda": "CUDA", "rocm": "ROCm"}
+_WORTH_SAYING_BYTES = 1_000_000
 
 
 def gpu_sentences(image: ImageFacts, facts: AuditFacts, *, cpu_only: bool) -> list[str]:
@@ -32,6 +33,8 @@ def gpu_sentences(image: ImageFacts, facts: AuditFacts, *, cpu_only: bool) -> li
         what = " and the host has none" if facts.gpus_known and not facts.has_gpu else ""
         sure = f" (verdict denied, confidence {gpu.confidence})" if gpu.confidence else ""
         sentences.append(f"{who}{what}{sure}." + ("" if cpu_only else " It keeps its GPU code all the same."))
+        if cpu_only:
+            sentences += _staying(image)
     elif build and gpu.verdict in ("granted", "used"):
         sentences.append(f"A GPU is {'used by' if gpu.verdict == 'used' else 'given to'} it: it keeps {build}.")
         if gpu.verdict == "granted" and gpu.used is False:
@@ -39,8 +42,24 @@ def gpu_sentences(image: ImageFacts, facts: AuditFacts, *, cpu_only: bool) -> li
     elif build and gpu.verdict == "required":
         sentences.append(f"Its code needs a GPU: it keeps {build}.")
     elif build:
-        sentences.append(f"Whether it may use a GPU is not known: it keeps {build}.")
+        sentences.append(f"Whether it needs a GPU is not known: it keeps {build} until that is clear.")
     return sentences
+
+
+def may_need_none(gpu: GpuFacts) -> bool:
+    """Whether all that is known leaves it open that it needs no GPU."""
+    return gpu.verdict in ("denied", "unknown") or (gpu.verdict == "granted" and gpu.used is False)
+
+
+def _staying(image: ImageFacts) -> list[str]:
+    """What of the GPU code no CPU-only build leaves out: compilers that other packages ask for."""
+    claimed_bytes = sum(group.size_bytes for group in image.claims if "R1" in group.levels)
+    staying_bytes = image.gpu.gpu_bytes - claimed_bytes
+    if not claimed_bytes or staying_bytes <= _WORTH_SAYING_BYTES:
+        return []
+    compilers = sorted({package.name for package in image.gpu_packages if package.gpu_role == "compiler"})
+    names = f" ({', '.join(compilers)})" if compilers else ""
+    return [f"{format_bytes(staying_bytes)} of it stay: packages outside the GPU stack require them{names}."]
 
 
 def _amount(gpu_bytes: int) -> str:

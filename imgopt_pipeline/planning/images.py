@@ -11,7 +11,7 @@ from imgopt_pipeline.planning.facts import AuditFacts, ImageFacts
 from imgopt_pipeline.planning.gpu_words import gpu_sentences, says_slim
 from imgopt_pipeline.planning.priorities import Item
 from imgopt_pipeline.planning.provenance import BUILT_HERE, THIRD_PARTY
-from imgopt_pipeline.planning.techniques import RISKS
+from imgopt_pipeline.planning.techniques import RISKS, TECHNIQUES
 from imgopt_pipeline.units import count, format_bytes, format_percent
 
 _NAMES_SHOWN = 3
@@ -29,7 +29,7 @@ def _item(case: Case, facts: AuditFacts) -> Item:
     if case.image.gpu.verdict == "broken":
         return _broken(case, facts)
     if not case.worthwhile:
-        return _small(case, facts)
+        return _undecided(case, facts) if case.undecided and case.origin.origin != THIRD_PARTY else _small(case, facts)
     if case.origin.origin == BUILT_HERE:
         return _rebuild(case, facts)
     if case.origin.origin != THIRD_PARTY:
@@ -45,8 +45,28 @@ def _rebuild(case: Case, facts: AuditFacts) -> Item:
         decision="optimize",
         action=f"rebuild {case.means}",
         why=f"{case.gain} would go.",
-        prerequisites=_steps(case, facts),
+        prerequisites=_steps(case, facts, case.edits),
         command=commands.build(facts, case.image, case.origin.service),
+    )
+
+
+def _undecided(case: Case, facts: AuditFacts) -> Item:
+    without = case.without_gpu
+    built_here = case.origin.origin == BUILT_HERE
+    find = [] if built_here else ["Find its Dockerfile, or its maker."]
+    watch = "Try it without a GPU, or watch nvidia-smi or rocm-smi while it works: a person has to say what it needs."
+    rest = _steps(case, facts, without.edits) if built_here else without.edits
+    return _made(
+        without,
+        facts,
+        decision="needs a person",
+        action="decide whether it needs its GPU build",
+        complexity=TECHNIQUES["R1"].complexity,
+        risk="medium",
+        priority="low",
+        why=f"Of the rest {case.gain} could go.",
+        prerequisites=[watch, *find, *rest],
+        command=commands.build(facts, case.image, case.origin.service) if built_here else "",
     )
 
 
@@ -185,6 +205,10 @@ def _sentences(case: Case, facts: AuditFacts, why: str) -> list[str]:
     evidence = case.origin.evidence
     sentences = [evidence[0].upper() + evidence[1:] + ".", _use(case, facts)]
     sentences += gpu_sentences(image, facts, cpu_only=case.cpu_only)
+    if case.undecided and case.origin.origin != THIRD_PARTY:
+        unknown = next((one.gpu.explanation for one in (image, *case.equals) if one.gpu.verdict == "unknown"), "")
+        free = f"A CPU-only build would free another {format_bytes(case.undecided_bytes)} if it needs no GPU."
+        sentences += filter(None, (free, unknown))
     sentences.append(why)
     if case.shared_bytes >= WORTHWHILE_BYTES:
         sentences.append(
@@ -204,20 +228,34 @@ def _use(case: Case, facts: AuditFacts) -> str:
     return f"{count(len(containers), 'container')} of it, {running} running."
 
 
-def _steps(case: Case, facts: AuditFacts) -> list[str]:
-    """Edits, then what keeps a way back."""
-    steps = case.edits
+def _steps(case: Case, facts: AuditFacts, edits: Sequence[str]) -> list[str]:
+    """What keeps a way back, the edits, and what has to follow the build."""
+    steps = [f"Keep a way back: {commands.keep_image(facts, case.image)}"] if case.image.references else []
+    steps += edits
     service = case.origin.service
     if service is None or not (service.compose_config_files or service.compose_working_dir):
         steps.append(f"Run the command in the folder of its {'Dockerfile' if service is None else 'compose file'}.")
     if case.leftovers:
         holds = "it holds" if len(case.leftovers) == 1 else "they hold"
         steps.append(f"Remove {_names(case.leftovers)}, as another row says: {holds} some of the same layers.")
-    if case.image.references:
-        steps.append(
-            f"Keep a way back: {commands.keep_image(facts, case.image)}; its bytes are free once that is removed."
-        )
-    return steps
+    return [*steps, _after(case, facts)]
+
+
+def _after(case: Case, facts: AuditFacts) -> str:
+    """What frees the bytes: nothing does as long as a container or a name holds the old image."""
+    image, service = case.image, case.origin.service
+    containers = [container for one in (image, *case.equals) for container in one.containers]
+    if service is not None and (service.compose_config_files or service.compose_working_dir):
+        recreate = f"recreate it ({commands.recreate(facts, image, service)})"
+        mine = (service.compose_project, service.compose_service)
+        others = [one.name for one in containers if (one.compose_project, one.compose_service) != mine]
+        recreate += f", recreate {_names(others)} as well" if others else ""
+    else:
+        recreate = "recreate its containers" if containers else "start what uses it"
+    holders = [*image.references[1:], *(one.name for one in case.equals)]
+    also = f" {_names(holders)} {'holds' if len(holders) == 1 else 'hold'} them as well." if holders else ""
+    remove = f"remove the old image ({commands.remove_kept(facts, image)})"
+    return f"After: {recreate} and try it; then {remove}: only that frees the bytes.{also}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 
 import duckdb
 
-from imgopt_pipeline.planning.cleaning import cleaning_items, removable_images
+from imgopt_pipeline.planning.cleaning import build_cache_item, cleaning_items, removable_images
 from imgopt_pipeline.planning.directories import directory_items, own_bytes
 from imgopt_pipeline.planning.facts import AuditFacts, load_facts
 from imgopt_pipeline.planning.images import image_items
-from imgopt_pipeline.planning.priorities import Item, ranked, stored_bytes
+from imgopt_pipeline.planning.priorities import Item, after_rebuilds, ranked, stored_bytes
 
 
 def plan_rows(connection: duckdb.DuckDBPyConnection, host: str, audit_id: str) -> list[dict[str, Any]]:
@@ -32,7 +32,8 @@ def plan_items(facts: AuditFacts) -> list[Item]:
     leftovers = {image.image_id for sort in ("dangling", "old") for image in removable.get(sort, ())}
     items = [*image_items(facts, leaving, leftovers), *directory_items(facts), *cleaning_items(facts, removable)]
     stored = stored_bytes(facts, sum(own.size_bytes for own in own_bytes(facts.directories)))
-    return list(ranked(items, stored))
+    cache = build_cache_item(facts)
+    return after_rebuilds(cache, items, stored) if cache else ranked(items, stored)
 
 
 def _columns(item: Item) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from imgopt_pipeline.planning.facts import AuditFacts, ImageFacts
@@ -75,17 +75,34 @@ def prioritized(item: Item, stored: int) -> Item:
     return replace(item, priority=priority)
 
 
-def ranked(items: Iterable[Item], stored: int) -> Sequence[Item]:
+def ranked(items: Iterable[Item], stored: int) -> list[Item]:
     """Items in the order of the plan: by phase, then score, then name; those without a phase last."""
+    return sorted((prioritized(item, stored) for item in items), key=lambda item: _order(item, stored))
 
-    def key(item: Item) -> tuple[int, float, int, str, str, str]:
-        return (
-            item.phase or len(_PHASES) + 1,
-            -score(item, stored),
-            -item.size_bytes,
-            item.subject_kind,
-            item.subject,
-            item.image_id or "",
-        )
 
-    return sorted((prioritized(item, stored) for item in items), key=key)
+def after_rebuilds(item: Item, items: Iterable[Item], stored: int) -> list[Item]:
+    """The ranked items with one more, in no earlier phase than any rebuild to be done and behind those of its phase."""
+    plan, graded = ranked(items, stored), prioritized(item, stored)
+    rebuilds = [one for one in plan if one.techniques and one.phase is not None]
+    last = max((one for one in rebuilds if one.decision == "optimize"), key=_phase, default=graded)
+    if _phase(last) > _phase(graded):
+        graded = replace(graded, priority=last.priority)
+    before = [one for one in plan if _order(one, stored) < _order(graded, stored)]
+    earlier = [number for number, one in enumerate(plan, start=1) if one in rebuilds and _phase(one) <= _phase(graded)]
+    place = max([len(before), *earlier])
+    return [*plan[:place], graded, *plan[place:]]
+
+
+def _order(item: Item, stored: int) -> tuple[int, float, int, str, str, str]:
+    return (
+        _phase(item),
+        -score(item, stored),
+        -item.size_bytes,
+        item.subject_kind,
+        item.subject,
+        item.image_id or "",
+    )
+
+
+def _phase(item: Item) -> int:
+    return item.phase or len(_PHASES) + 1

@@ -34,8 +34,11 @@ class Provenance:
     service: ContainerFacts | None = None
 
 
-def provenance(image: ImageFacts, base_labels: Mapping[str, str]) -> Provenance:
-    """The origin of an image; `base_labels` are those of the local image it is built on."""
+def provenance(image: ImageFacts, base_labels: Mapping[str, str], *, keeps_digests: bool = False) -> Provenance:
+    """The origin of an image; `base_labels` are those of the local image it is built on.
+
+    `keeps_digests`: the store gives a repository digest to each image that it pulls and to none that it builds.
+    """
     repositories = [repository(reference) for reference in image.references]
     if image.dangling and not repositories:
         repositories = [repository(c.image_reference) for c in image.containers if not _is_id(c.image_reference)]
@@ -63,7 +66,7 @@ def provenance(image: ImageFacts, base_labels: Mapping[str, str]) -> Provenance:
         return Provenance(BUILT_HERE, f"built here: the name {local} is that of a local build")
     if digests:
         return Provenance(THIRD_PARTY, f"third party: it has the repository digest {_shortened(digests[0])}")
-    if foreign is not None:
+    if foreign is not None and (not keeps_digests or _names_registry(foreign)):
         return Provenance(THIRD_PARTY, f"third party: the name {foreign} belongs to {foreign.partition('/')[0]}")
     vendor = _vendor(image, repositories, base_labels)
     if vendor:
@@ -71,6 +74,8 @@ def provenance(image: ImageFacts, base_labels: Mapping[str, str]) -> Provenance:
     official = next((name for name in repositories if name in official_images()), None)
     if official is not None:
         return Provenance(THIRD_PARTY, f"third party: {official} is the name of an official image")
+    if foreign is not None:
+        return Provenance(UNKNOWN, "unknown: no repository digest says that it was pulled, though its name has a user")
     if repositories:
         return Provenance(
             BUILT_HERE,
@@ -124,6 +129,12 @@ def _vendor(image: ImageFacts, repositories: list[str], base_labels: Mapping[str
         if any(name.rpartition("/")[2].lower() == last for name in repositories) or not repositories:
             return f"{label}={value}"
     return ""
+
+
+def _names_registry(name: str) -> bool:
+    """Whether the first part of a name is the host of a registry, which has a dot or a port, and not a user."""
+    first = name.partition("/")[0]
+    return "." in first or ":" in first
 
 
 def _is_id(reference: str) -> bool:

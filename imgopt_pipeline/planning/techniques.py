@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 RISKS = ("low", "medium", "high")
-_STAGES = "a multi-stage build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ TECHNIQUES = {
         Technique(
             "R3",
             "build tools",
-            _STAGES,
+            "a multi-stage build",
             "medium",
             "medium",
             "Install compilers, -dev packages and git in a first stage only; copy what they made (/opt/venv or wheels)"
@@ -92,7 +91,8 @@ TECHNIQUES = {
             "no package caches",
             "low",
             "low",
-            "Install with --no-cache-dir (pip), --no-cache (uv), or clean the cache in the same RUN.",
+            "Install with --no-cache-dir (pip) or --no-cache (uv), or clean the cache in the same RUN"
+            " (npm cache clean --force, yarn cache clean).",
         ),
         Technique(
             "R5",
@@ -128,17 +128,17 @@ TECHNIQUES = {
         ),
         Technique(
             "R9",
-            "tests, documents and bytecode",
+            "tests, manuals and bytecode",
             "no tests and manuals of packages",
             "low",
             "low",
-            "Delete tests, documents and bytecode of packages in the same RUN that installs them; import every"
+            "Delete tests, manuals and bytecode of packages in the same RUN that installs them; import every"
             " package afterwards.",
         ),
         Technique(
             "R15",
             "static libraries and headers",
-            _STAGES,
+            "no static libraries and headers",
             "low",
             "medium",
             "Delete *.a and headers in the RUN that installs them, unless something is compiled when it runs.",
@@ -154,7 +154,7 @@ TECHNIQUES = {
         Technique(
             "R17",
             "overwritten and deleted files",
-            _STAGES,
+            "merged RUN steps",
             "low",
             "low",
             "Merge each RUN that deletes or overwrites files with the RUN that made them.",

@@ -178,12 +178,17 @@ def _remarks(report: AuditReport, limit_bytes: int) -> list[Text]:
     over = [row for row in report.images if (row["size_bytes"] or 0) > limit_bytes]
     dangling = [row for row in report.images if row["dangling"]]
     unused = [row for row in report.images if not row["containers"]]
-    lines = [
-        f"{count(len(over), 'image')} over {format_bytes(limit_bytes)}.",
-        f"{count(len(unused), 'image')} unused by any container, {len(dangling)} of them dangling"
-        f"; removing all unused ones frees {format_bytes(_reclaimable_images(report))}.",
-        f"{format_bytes(report.dead_bytes)} of what the layers store are dead: hidden by later layers.",
-    ]
+    lines = []
+    if over:
+        lines.append(f"{count(len(over), 'image')} over {format_bytes(limit_bytes)}.")
+    if unused:
+        which = f", {len(dangling)} of them dangling" if dangling else ""
+        lines.append(
+            f"{count(len(unused), 'image')} unused by any container{which};"
+            f" removing all unused ones frees {format_bytes(_reclaimable_images(report))}."
+        )
+    if report.dead_bytes:
+        lines.append(f"{format_bytes(report.dead_bytes)} of what the layers store are dead: hidden by later layers.")
     if report.change_bytes:
         sign = "+" if report.change_bytes >= 0 else "−"
         lines.append(f"Images changed by {sign}{format_bytes(abs(report.change_bytes))} since the audit before.")

@@ -73,7 +73,7 @@ def test_what_was_counted_names_parts_bytes_and_the_biggest_file() -> None:
     )
     assert counted(estimate) == (
         "R5 apt lists 45 MB in 30 files, such as var/lib/apt/lists/a;"
-        " R9 tests, documents and bytecode 3 MB (at most 93 MB) in 3 files, such as site-packages/x/tests/big."
+        " R9 tests, manuals and bytecode 3 MB (at most 93 MB) in 3 files, such as site-packages/x/tests/big."
     )
 
 
