@@ -666,5 +666,5 @@ COMMENT ON COLUMN optimization_plan.likely_bytes IS 'The likely gain.';
 COMMENT ON COLUMN optimization_plan.high_bytes IS 'The gain at most.';
 COMMENT ON COLUMN optimization_plan.counted IS 'What the gain is made of.';
 COMMENT ON COLUMN optimization_plan.reason IS 'Why this decision.';
-COMMENT ON COLUMN optimization_plan.prerequisites IS 'What has to be done or true before, in order.';
+COMMENT ON COLUMN optimization_plan.prerequisites IS 'What has to be done or true, in order; those that begin with After follow the command.';
 COMMENT ON COLUMN optimization_plan.command IS 'The command that does it; empty where nothing is to be done.';

@@ -48,6 +48,11 @@ def technique(rule_id: str, number: int, level: str, *, size: int = 300_000_000,
         "likely_bytes": size if level in ("low", "likely") else 0,
         "high_bytes": size,
     }
+    gone = {
+        "low": "300 MB would go;",
+        "likely": "at least 0 B, likely 300 MB, at most 300 MB would go;",
+        "high": "at least 0 B, likely 0 B, at most 300 MB would go;",
+    }
     return Case(
         rule_id,
         together(
@@ -67,7 +72,7 @@ def technique(rule_id: str, number: int, level: str, *, size: int = 300_000_000,
             **bytes_,
             "technique": f"R{number}",
         },
-        "6 files of 320 MB counted, such as /srv/biggest: ",
+        f"6 files of 320 MB counted, such as /srv/biggest: {gone[level]}",
     )
 
 

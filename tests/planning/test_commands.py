@@ -84,6 +84,12 @@ def test_builds_by_compose(tmp_path: Path, project: str, folder: str, files: lis
     server.container("web", image, compose_service="web", **compose)
     (row,) = server.plan(tmp_path)
     assert row["command"] == expected
+    keep, after = row["prerequisites"][0], row["prerequisites"][-1]
+    assert keep.startswith("Keep a way back: docker image tag sha256:") and keep.endswith(f" {project}-web:before")
+    assert after == (
+        f"After: recreate it ({expected.replace(' build ', ' up -d ')}) and try it; then remove the old image"
+        f" (docker image rm {project}-web:before): only that frees the bytes."
+    )
 
 
 def test_builds_without_compose_and_with_podman(tmp_path: Path) -> None:
@@ -92,3 +98,22 @@ def test_builds_without_compose_and_with_podman(tmp_path: Path) -> None:
     (row,) = server.plan(tmp_path)
     assert row["command"] == "podman build --tag=localhost/web:1 ."
     assert "Run the command in the folder of its Dockerfile." in row["prerequisites"]
+    assert row["prerequisites"][-1] == (
+        "After: recreate its containers and try it; then remove the old image (podman image rm localhost/web:before):"
+        " only that frees the bytes."
+    )
+
+
+def test_what_else_holds_the_old_image_is_told(tmp_path: Path) -> None:
+    server = Server()
+    layers = [pip_layer("pip", 0, 4 * GB)]
+    image = server.image("app-web:latest", layers)
+    server.tables["image_inventory"][0]["image_references"].append("app-web:1")
+    compose: Row = {"compose_project": "app", "compose_working_dir": "/srv/app", "compose_config_files": ["c.yml"]}
+    server.container("web", image, compose_service="web", **compose)
+    server.container("job", image, compose_service="job", **compose)
+    server.container("same", server.image("same:1", layers, variant="other command"))
+    (row,) = server.plan(tmp_path)
+    after = row["prerequisites"][-1]
+    assert "up -d web), recreate job and same as well and try it" in after
+    assert after.endswith(": only that frees the bytes. app-web:1 and same:1 hold them as well.")

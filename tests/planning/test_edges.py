@@ -96,6 +96,7 @@ def test_volumes_build_cache_and_logs(tmp_path: Path) -> None:
     assert (data["rules"], cache["rules"]) == (["unused-volumes"], ["old-build-cache"])
     assert (log["subject_kind"], log["likely_bytes"]) == ("container", 700 * MB)
     assert "'{{.LogPath}}' app |" in log["command"]
+    assert log["action"] == "limit its log and empty it"
 
 
 def test_directories_inside_others_count_once(tmp_path: Path) -> None:
@@ -122,12 +123,14 @@ def test_directories_that_stay(tmp_path: Path) -> None:
     server.directory("/srv/code", {"source": 2 * GB})
     server.directory("/srv/small", {"audio": 50 * MB})
     server.directory("/root/secret", {}, size_bytes=None)
+    server.directory("/mnt/nas/films", {}, size_bytes=None, remote=True, filesystem="nfs4")
     plan = server.plan(tmp_path)
-    assert {(row["subject"], row["decision"], row["likely_bytes"], row["phase"]) for row in plan} == {
-        ("/srv/postgres", "avoid", 0, None),
-        ("/var/lib/docker/volumes/m/_data", "accept", 0, None),
-        ("/srv/code", "accept", 0, None),
-        ("/root/secret", "accept", 0, None),
+    assert {(row["subject"], row["decision"], row["action"], row["likely_bytes"], row["phase"]) for row in plan} == {
+        ("/srv/postgres", "avoid", "do not move it", 0, None),
+        ("/var/lib/docker/volumes/m/_data", "accept", "leave it as it is", 0, None),
+        ("/srv/code", "accept", "leave it as it is", 0, None),
+        ("/root/secret", "accept", "it could not be read from here", 0, None),
+        ("/mnt/nas/films", "accept", "it is remote already", 0, None),
     }
 
 

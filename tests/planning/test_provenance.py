@@ -63,6 +63,22 @@ def test_names_of_others_are_third_party(tmp_path: Path, reference: str) -> None
     assert "Third party" in row["reason"]
 
 
+@pytest.mark.parametrize("reference", ["acme/speech:1", "docker.io/acme/speech:1"])
+def test_where_pulls_leave_digests_a_users_name_without_one_tells_nothing(tmp_path: Path, reference: str) -> None:
+    row = planned(tmp_path / "a", reference)
+    assert (row["decision"], row["risk"], row["phase"]) == ("needs a person", "medium", 3)
+    assert row["reason"].startswith(
+        "Unknown: no repository digest says that it was pulled, though its name has a user."
+    )
+    source = {"org.opencontainers.image.source": "https://example.org/acme/speech"}
+    assert "Third party: its label" in planned(tmp_path / "b", reference, labels=source)["reason"]
+
+
+@pytest.mark.parametrize("reference", ["registry.local:5000/speech:1", "registry.example.org/acme/speech:1"])
+def test_where_pulls_leave_digests_the_name_of_a_registry_still_tells(tmp_path: Path, reference: str) -> None:
+    assert "Third party: the name registry." in planned(tmp_path, reference)["reason"]
+
+
 @pytest.mark.parametrize("reference", ["speech:1", "localhost/acme/speech:1"])
 def test_names_that_only_this_host_can_have_given_are_built_here(tmp_path: Path, reference: str) -> None:
     assert planned(tmp_path, reference)["decision"] == "optimize"

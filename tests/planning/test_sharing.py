@@ -68,7 +68,7 @@ def test_an_unused_image_is_removed_and_not_optimized_as_well(tmp_path: Path) ->
     server.image("trial:1", [BASE_LAYER, PIP_LAYER], verdict="denied", build="cuda")
     plan = server.plan(tmp_path)
     row = item(plan, "trial:1")
-    assert (row["decision"], row["action"]) == ("needs a person", "remove an unused image built here")
+    assert (row["decision"], row["action"]) == ("needs a person", "remove an unused local image")
     assert (row["risk"], row["phase"]) == ("medium", 1)
     assert row["likely_bytes"] == 4 * GB  # the base stays: web:1 holds it
     assert row["command"] == "docker image rm trial:1"
@@ -88,7 +88,7 @@ def test_unused_dangling_and_old_images_are_a_few_items(tmp_path: Path) -> None:
     server.image("python:3.11-slim", [BASE_LAYER], digests=["python@sha256:" + "a" * 64])
     server.finding("dangling_images", None, "image", "x", image_id=trials[0])
     plan = server.plan(tmp_path)
-    old, dangling, unused = item(plan, "2 old builds"), item(plan, "3 dangling images"), item(plan, "tool:1")
+    old, dangling, unused = item(plan, "2 old local builds"), item(plan, "3 dangling images"), item(plan, "tool:1")
     assert [item(plan, f"db:{n}")["action"] for n in (1, 2)] == ["remove an unused image", "remove an old version"]
     assert [item(plan, f"db:{n}")["decision"] for n in (1, 2)] == ["optimize", "optimize"]
     assert (old["decision"], unused["decision"]) == ("needs a person", "needs a person")
@@ -114,7 +114,7 @@ def test_unused_images_of_equal_content_go_together(tmp_path: Path) -> None:
     server.container("web", server.image("web:1", [BASE_LAYER]))
     for name in ("a:1", "b:1"):
         server.image(name, [Layer("same", COPY, 500 * MB)], variant=name)
-    row = item(server.plan(tmp_path), "2 unused images built here")
+    row = item(server.plan(tmp_path), "2 unused local images")
     assert row["likely_bytes"] == 500 * MB
     assert row["command"] == "docker image rm a:1 b:1"
 

@@ -89,6 +89,8 @@ class Server:
         build: str = "none",
         gpu_bytes: int = 0,
         packages: Mapping[str, str] | None = None,
+        compilers: Sequence[str] = (),
+        used: bool | None = None,
     ) -> str:
         """An image; without a reference it is dangling. `variant` tells images with equal layers apart."""
         image_id = digest(reference, variant, *(layer.name for layer in layers))
@@ -131,15 +133,17 @@ class Server:
             versions=[],
             gpu_bytes=gpu_bytes,
             granted=granted,
-            used=None,
+            used=used,
             need="optional",
             verdict=verdict,
             confidence="very high",
-            explanation="as it is",
+            explanation="As it is.",
             evidence=[],
         )
         for name, version in (packages or {}).items():
             self.add("package_inventory", **_PACKAGE | {"image_id": image_id, "name": name, "version": version})
+        for name in compilers:
+            self.add("package_inventory", **_PACKAGE | {"image_id": image_id, "name": name, "gpu_role": "compiler"})
         return image_id
 
     def _layer(self, image_id: str, position: int, layer: Layer, chain: str) -> None:
@@ -257,6 +261,7 @@ _ANALYSIS: Row = {
 _LAYER: Row = {"entry_count": 1, "reader": "made", "read_seconds": 0.0, "analyser_version": "1"}
 _PACKAGE: Row = {
     "ecosystem": "python",
+    "version": "3.4.0",
     "local_version": None,
     "location": "site-packages",
     "position": 2,
