@@ -2,7 +2,7 @@
 
 Each directory is a row with all that it holds. Where one lies inside another both have a row, and the outer one's
 sums include the inner's, unless that is another file system. A directory that a container mounts is never also a
-directory of a project. Sizes are lengths of files: what is sparse takes less of the disk.
+directory of a project. Sizes are what the files take of the disk, or their lengths, as the view says.
 """
 
 from __future__ import annotations

@@ -25,6 +25,16 @@ REBUILDABLE = ("node_modules", "build output")
 
 _MODEL_BYTES = 50_000_000
 _CODE_BYTES = 5_000_000
+# How the names of weights in .bin files start, by the programs that write them.
+_MODEL_NAMES = (
+    "pytorch_model",
+    "diffusion_pytorch_model",
+    "open_clip_pytorch_model",
+    "adapter_model",
+    "consolidated",
+    "ggml",
+    "model",
+)
 
 _SUFFIXES: dict[str, str] = {
     suffix: kind
@@ -130,7 +140,7 @@ class Context(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """The sums of some files. Sizes are lengths (`st_size`): a sparse file counts with its holes."""
+    """The sums of some files."""
 
     files: int = 0
     by_kind: dict[str, int] = field(default_factory=dict)
@@ -157,7 +167,7 @@ class Tally:
 
 
 def file_kind(name: str, size_bytes: int, hint: str | None = None) -> str:
-    """The kind of a file that lies in no folder of a single kind."""
+    """The kind of a file of that length that lies in no folder of a single kind."""
     stem, _, suffix = name.rpartition(".")
     suffix = suffix.lower() if stem else ""
     kind = _SUFFIXES.get(suffix)
@@ -171,7 +181,7 @@ def file_kind(name: str, size_bytes: int, hint: str | None = None) -> str:
         return "logs" if "log" in (rotated[2], rotated[0].rpartition(".")[2]) else kind or _unknown(size_bytes, hint)
     if kind is not None:
         return kind
-    if suffix == "bin" and size_bytes > _MODEL_BYTES:
+    if suffix == "bin" and size_bytes > _MODEL_BYTES and name.lower().startswith(_MODEL_NAMES):
         return "models"
     return _NAMES.get(name) or _unknown(size_bytes, hint)
 

@@ -134,6 +134,7 @@ class Scan:
             chosen=chosen,
             left_out=left_out,
             barred=self._barred,
+            allocated=self._view.allocated,
         )
         try:
             return walk(place.real or "", path_context(place.mounted.path), how)

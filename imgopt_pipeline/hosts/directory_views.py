@@ -18,6 +18,10 @@ _LINKS = 40
 class DirectoryView(Protocol):
     """A host's directories. Paths of the host are absolute; real paths are where they lie on this machine."""
 
+    @property
+    def allocated(self) -> bool:
+        """Whether its files count with what they take of the disk; else, as stand-ins for others, with their length."""
+
     def real_path(self, host_path: str) -> Path | None:
         """Where a directory lies, symbolic links resolved; None where it cannot be seen from here.
 
@@ -39,6 +43,8 @@ class DirectoryView(Protocol):
 
 class LocalView:
     """This machine."""
+
+    allocated = True
 
     def __init__(self) -> None:
         self._mounts = MountTable(parse_mountinfo(Path("/proc/self/mountinfo").read_bytes()))
@@ -66,6 +72,8 @@ class LocalView:
 class RemoteView:
     """Another machine, whose directories cannot be read."""
 
+    allocated = False
+
     def real_path(self, host_path: str) -> Path | None:
         return None
 
@@ -85,8 +93,10 @@ class RemoteView:
 class FolderView:
     """A folder that stands for a host's root: /srv/x lies in it as srv/x. No link leads out of it.
 
-    `processes` have paths of that host; `filesystems` are types by the paths where they are mounted there.
+    `processes` have paths of that host; `filesystems` are types by the paths where they are mounted there. Its files may be sparse.
     """
+
+    allocated = False
 
     def __init__(
         self, root: Path, processes: Sequence[ProcessPlace] | None = None, filesystems: Mapping[str, str] | None = None

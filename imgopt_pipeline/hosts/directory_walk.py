@@ -24,6 +24,7 @@ _PATH_CHARACTERS = 700  # of four bytes each, with a name of 255 more, stays bel
 _OPEN_FOLDERS = 200
 _FOLDERS = 20_000
 _CLOCK_ENTRIES = 4_096
+_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own blocks are
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # it went, or a file or a link took its name
 
 
@@ -79,7 +80,8 @@ class Walk:
 
     `idle_before` and `deadline` are seconds since 1970 and of the monotonic clock. Directories down to `depth`
     below the root and those of `chosen` get sums of their own; `left_out` and whatever stands at a path of
-    `barred` is not entered.
+    `barred` is not entered. A file counts with its length or, if `allocated`, with what it takes of the disk: less
+    where it is sparse or compressed, and never more, which a last block half full would make of it.
     """
 
     idle_before: float
@@ -89,6 +91,7 @@ class Walk:
     chosen: Collection[Identity | None] = frozenset()
     left_out: Collection[Identity | None] = frozenset()
     barred: Collection[str] = frozenset()
+    allocated: bool = False
 
 
 def walk(root: str, context: Context, how: Walk) -> Folder:
@@ -211,6 +214,7 @@ class _Walker:
         tally = item.folder.tally
         by_kind = tally.by_kind
         idle_before = self._how.idle_before
+        allocated = self._how.allocated
         below: list[str] = []
         marks: set[str] = set()
         try:
@@ -243,6 +247,8 @@ class _Walker:
                         self._linked.add(identity)
                     size_bytes = status.st_size
                     of_kind = kind or file_kind(name, size_bytes, hint)
+                    if allocated:
+                        size_bytes = min(size_bytes, status.st_blocks * _BLOCK_BYTES)
                     by_kind[of_kind] = by_kind.get(of_kind, 0) + size_bytes
                     tally.files += 1
                     unread = status.st_atime < idle_before

@@ -7,6 +7,7 @@ whose server is gone blocks nobody. Command lines, which may hold secrets, are n
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ _OPEN_FILES = 10_000
 _INIT = 1
 _AGAIN_SECONDS = 0.05
 _DELETED = " (deleted)"
+_ENDED = frozenset({errno.ENOENT, errno.ESRCH, errno.EINVAL})  # the last: mountinfo of one that is not yet reaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,8 @@ class _Seeing:
                 self._tables[namespace] = MountTable(parse_mountinfo((folder / "mountinfo").read_bytes()))
             held = set(_held_paths(folder))
             name = printable((folder / "comm").read_bytes().rstrip(b"\n"))
-        except PermissionError:
-            return False
-        except OSError:
-            return True  # it ended: as ENOENT, ESRCH or, for its mountinfo, EINVAL
+        except OSError as error:
+            return error.errno in _ENDED
         paths = {seen for path in held for seen in _seen(path, self._tables[namespace], self._mounts)}
         if pid != os.getpid():
             self.found.append(ProcessPlace(pid, name, tuple(sorted(paths | held if namespace == self._own else paths))))

@@ -81,8 +81,8 @@ def empty_logs(facts: AuditFacts, containers: Iterable[str]) -> str:
 def build(facts: AuditFacts, image: ImageFacts, service: ContainerFacts | None) -> str:
     """Builds an image again: by its compose service where that is known, else in the folder of its Dockerfile."""
     if service is None or not service.compose_service:
-        name = image.references[0] if image.references else image.image_id
-        return f"{program(facts)} build --tag={word(name)} ."
+        tag = f" --tag={word(image.references[0])}" if image.references else ""
+        return f"{program(facts)} build{tag} ."
     return f"{compose(facts, service, image)} build {words([service.compose_service])}"
 
 

@@ -551,7 +551,7 @@ COMMENT ON COLUMN data_directories.volume IS 'Name of the volume, for volumes.';
 COMMENT ON COLUMN data_directories.containers IS 'Names of the containers that mount it.';
 COMMENT ON COLUMN data_directories.compose_project IS 'The compose project it belongs to.';
 COMMENT ON COLUMN data_directories.running IS 'Whether any of these containers runs.';
-COMMENT ON COLUMN data_directories.size_bytes IS 'What its files hold; null where it cannot be read from here.';
+COMMENT ON COLUMN data_directories.size_bytes IS 'What its files take of the disk: of each its length, or less where it is sparse or compressed; of a described host the lengths. Null where it cannot be read from here.';
 COMMENT ON COLUMN data_directories.files IS 'Its files.';
 COMMENT ON COLUMN data_directories.contents IS 'What most of its bytes are: audio, video, images, models, node_modules, build output, database, archives, logs, source, other, unknown.';
 COMMENT ON COLUMN data_directories.contents_bytes IS 'Bytes by that kind.';
