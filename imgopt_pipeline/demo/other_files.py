@@ -10,7 +10,7 @@ from imgopt_pipeline.demo.files import MadeFile, below, how_many, numbered, spre
 
 # Where a cache lies, with `#` for a digest of each file's number; bytes per file; files at most.
 _CACHES = {
-    "apt": ("var/lib/apt/lists/deb.debian.org_debian_dists_part*_main_binary-amd64_Packages.lz4", 12_000_000, 8),
+    "apt": ("var/lib/apt/lists/mirror_debian_dists_part*_main_binary-amd64_Packages.lz4", 12_000_000, 8),
     "apt-archives": ("var/cache/apt/archives/package*_amd64.deb", 900_000, 400),
     "apk": ("var/cache/apk/APKINDEX.*.tar.gz", 1_500_000, 4),
     "pip": ("root/.cache/pip/http-v2/#.body", 6_000_000, 400),

@@ -93,7 +93,8 @@ class RemoteView:
 class FolderView:
     """A folder that stands for a host's root: /srv/x lies in it as srv/x. No link leads out of it.
 
-    `processes` have paths of that host; `filesystems` are types by the paths where they are mounted there. Its files may be sparse.
+    `processes` have paths of that host; `filesystems` are types by the paths where they are mounted there. Its files
+    may be sparse.
     """
 
     allocated = False

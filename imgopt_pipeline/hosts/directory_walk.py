@@ -80,8 +80,8 @@ class Walk:
 
     `idle_before` and `deadline` are seconds since 1970 and of the monotonic clock. Directories down to `depth`
     below the root and those of `chosen` get sums of their own; `left_out` and whatever stands at a path of
-    `barred` is not entered. A file counts with its length or, if `allocated`, with what it takes of the disk: less
-    where it is sparse or compressed, and never more, which a last block half full would make of it.
+    `barred` is not entered. A file counts with its length; if `allocated`, with its blocks where they are less, as of
+    a sparse or compressed one.
     """
 
     idle_before: float

@@ -82,7 +82,7 @@ def claimed(path: str, owner: Owner | None = None, *others: Owner, position: int
 @pytest.mark.parametrize(
     ("path", "claims"),
     [
-        ("var/lib/apt/lists/deb.debian.org_main", ["R5:low", "R11:low"]),
+        ("var/lib/apt/lists/mirror_main", ["R5:low", "R11:low"]),
         ("var/cache/apt/archives/gcc.deb", ["R5:low", "R11:low"]),
         ("root/.cache/pip/http/a", ["R6:low", "R11:low"]),
         ("home/app/.npm/_cacache/a", ["R6:low", "R11:low"]),

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,73 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgopt_pipeline.hosts.directories import data_directories
-from imgopt_pipeline.hosts.directory_contents import Context, file_kind
+from imgopt_pipeline.hosts.directory_contents import file_kind
 from imgopt_pipeline.hosts.directory_views import FolderView, LocalView, RemoteView
-from imgopt_pipeline.hosts.directory_walk import Folder, Walk, WalkLimits, walk
-from imgopt_pipeline.hosts.models import Container, DataDirectory, Mount, Volume
+from imgopt_pipeline.hosts.directory_walk import WalkLimits
+from imgopt_pipeline.hosts.models import DataDirectory, Mount
 from imgopt_pipeline.hosts.mount_points import MountTable, parse_mountinfo
 from imgopt_pipeline.hosts.processes import ProcessPlace
 from imgopt_pipeline.names import printable
+from tests.hosts.directories_made import MB, NOW, container, made, put, scanned, summed, volume
 
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
-MB = 1_000_000
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="other users' processes and directories need root")
-
-
-def put(root: Path, sizes: Mapping[str, int], *, days: float = 0, read_days: float | None = None) -> None:
-    """Sparse files below a folder, modified and read that many days before NOW."""
-    for name, size_bytes in sizes.items():
-        path = root / name.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            file.truncate(size_bytes)
-        at = NOW.timestamp()
-        os.utime(path, (at - 86_400 * (days if read_days is None else read_days), at - 86_400 * days))
-
-
-def container(name: str, *sources: str, running: bool = True, project: str = "", folder: str = "") -> Container:
-    mounts = [Mount("bind", source, f"/mnt/{number}", None, True) for number, source in enumerate(sources)]
-    return made(name, mounts, running, project, folder)
-
-
-def made(name: str, mounts: list[Mount], running: bool = True, project: str = "", folder: str = "") -> Container:
-    return Container(
-        container_id=name,
-        name=name,
-        image_id="i",
-        image_reference="i:1",
-        state="running" if running else "exited",
-        running=running,
-        created_at=None,
-        started_at=None,
-        restart_policy="no",
-        restart_count=0,
-        compose_project=project or None,
-        compose_service=None,
-        compose_working_dir=folder or None,
-        compose_config_files=(),
-        mounts=tuple(mounts),
-        memory_limit_bytes=None,
-        log_driver="",
-        log_bytes=None,
-        writable_bytes=None,
-    )
-
-
-def volume(name: str, mountpoint: str, size_bytes: int | None = None) -> Volume:
-    return Volume(name, "local", mountpoint, size_bytes, 0, anonymous=False)
-
-
-def scanned(
-    root: Path, *containers: Container, volumes: tuple[Volume, ...] = (), view: FolderView | None = None
-) -> dict[str, DataDirectory]:
-    rows, problems = data_directories(containers, volumes, view or FolderView(root), now=NOW)
-    assert problems == []
-    return {row.path: row for row in rows}
-
-
-def summed(root: Path) -> Folder:
-    return walk(str(root), Context(), Walk(idle_before=0, deadline=time.monotonic() + 60, entries=1_000_000))
 
 
 def test_a_bind_mount_of_several_containers_is_one_row(tmp_path: Path) -> None:
@@ -266,6 +208,12 @@ def test_an_engine_elsewhere() -> None:
         ("a.MP3", 1, "audio"),
         ("model.bin", 60 * MB, "models"),
         ("model.bin", 1 * MB, "other"),
+        ("pytorch_model-00001-of-00002.bin", 60 * MB, "models"),
+        ("diffusion_pytorch_model.fp16.bin", 60 * MB, "models"),
+        ("adapter_model.bin", 60 * MB, "models"),
+        ("GGML-base.en.bin", 60 * MB, "models"),
+        ("data.bin", 900 * MB, "other"),
+        ("remodel.bin", 900 * MB, "other"),
         ("server.log", 1, "logs"),
         ("server.log.12", 1, "logs"),
         ("server.log.3.gz", 1, "logs"),
@@ -290,15 +238,16 @@ def test_kinds_by_folder(tmp_path: Path) -> None:
     put(
         tmp_path, {"node_modules/a/dist/logo.png": 80, "pg/PG_VERSION": 3, "pg/base/1": 160, "models/sha256-1": 60 * MB}
     )
+    put(tmp_path, {"huggingface/x/data.bin": 70 * MB, "huggingface/x/small.bin": 5, "models/logs/data.bin": 90})
     put(tmp_path, {"logs/out": 320, "repo/.git/objects/aa": 640})
     assert summed(tmp_path).total().by_kind == {
-        "other": 1 + 3,
+        "other": 1 + 3 + 5,
         "build output": 10,
         "audio": 20,
-        "models": 60 * MB + 40,
+        "models": 60 * MB + 40 + 70 * MB,
         "node_modules": 80,
         "database": 160,
-        "logs": 320,
+        "logs": 320 + 90,
         "source": 640,
     }
 
@@ -340,8 +289,7 @@ def test_sums_agree_with_a_naive_model(tree: list[tuple[list[str], str, int, flo
                 if not os.path.islink(os.path.join(folder, name)):
                     inodes[status.st_ino] = status
         idle = NOW.timestamp() - 180 * 86_400
-        how = Walk(idle_before=idle, deadline=time.monotonic() + 60, entries=10_000, depth=2)
-        folder_sums = walk(str(root), Context(), how)
+        folder_sums = summed(root, depth=2, idle_before=idle)
         tally = folder_sums.total()
         assert folder_sums.complete
         assert tally.files == len(inodes)
@@ -449,7 +397,8 @@ def test_what_another_user_may_not_read(tmp_path: Path) -> None:
         folder.chmod(0o755)
     program = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
-        "from tests.hosts.test_directories import *\n"
+        "from tests.hosts.directories_made import *\n"
+        "from imgopt_pipeline.hosts.directory_views import LocalView\n"
         "v = volume('v', '/srv/closed', 123)\n"
         "rows, problems = data_directories([container('c', '/srv/a')], [v], FolderView(Path(sys.argv[1])), now=NOW)\n"
         "print([(r.path, r.size_bytes, r.complete) for r in rows])\n"
@@ -472,7 +421,7 @@ def test_what_another_user_may_not_read(tmp_path: Path) -> None:
 
 @needs_root
 def test_processes_of_this_machine_and_of_other_mount_namespaces(tmp_path: Path) -> None:
-    put(tmp_path, {"a/x.mp3": 20 * MB, "b/x.mp3": 20 * MB, "c/x.mp3": 20 * MB})
+    put(tmp_path, {"a/x.mp3": 20 * MB, "b/x.mp3": 20 * MB, "c/x.mp3": 20 * MB}, allocated=True)
     # The second sees b as /mnt alone, as a container does.
     hidden = f"mount --bind {tmp_path}/b /mnt && cd /mnt && exec sleep 60"
     starts = [["sleep", "60"], ["unshare", "--mount", "sh", "-c", hidden]]
@@ -502,14 +451,15 @@ def test_processes_of_this_machine_and_of_other_mount_namespaces(tmp_path: Path)
 def test_other_file_systems_below_are_not_entered(tmp_path: Path) -> None:
     program = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
-        "from tests.hosts.test_directories import *\n"
+        "from tests.hosts.directories_made import *\n"
+        "from imgopt_pipeline.hosts.directory_views import LocalView\n"
         "rows, _ = data_directories([container('c', sys.argv[1])], [], LocalView(), now=NOW)\n"
         "print([(r.size_bytes, r.filesystem, r.unread_bytes) for r in rows])"
     )
-    put(tmp_path, {"srv/x.mp3": 20 * MB, "elsewhere/y.mp3": 50 * MB, "srv/same/z": 0})
+    put(tmp_path, {"srv/x.mp3": 20 * MB, "elsewhere/y.mp3": 50 * MB, "srv/same/z": 0}, allocated=True)
     (tmp_path / "srv/memory").mkdir()
     mounts = (
-        f"mount -t tmpfs -o noatime none {tmp_path}/srv/memory && truncate -s 30M {tmp_path}/srv/memory/m &&"
+        f"mount -t tmpfs -o noatime none {tmp_path}/srv/memory && fallocate -l 30M {tmp_path}/srv/memory/m &&"
         f" mount --bind {tmp_path}/elsewhere {tmp_path}/srv/same && "
     )
     run = f'exec "{sys.executable}" -c "$0" "$1" "$2"'
