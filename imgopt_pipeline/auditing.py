@@ -36,6 +36,7 @@ from imgopt_pipeline.settings import Settings
 from imgopt_pipeline.warehouse.store import fetch_rows, snapshot, sql_file
 
 Rows = dict[str, list[dict[str, Any]]]
+_MISSING = "unreadable package metadata"
 
 
 def take_images(settings: Settings, host_name: str, audit_id: str) -> Rows:
@@ -99,7 +100,11 @@ def look_into_contents(settings: Settings, host_name: str, audit_id: str) -> tup
             analyser_version=ANALYSER_VERSION,
             content_version=CONTENT_VERSION,
         )
+        known = fetch_rows(
+            connection, sql_file("select_known_remarks.sql"), audit_id=audit_id, content_version=CONTENT_VERSION
+        )
     problems: list[Problem] = []
+    remarks = [Problem(row["name"], REMARK, row["remark"]) for row in known]
     packages: Rows = {}
     space: Rows = {}
     if pending:
@@ -109,12 +114,13 @@ def look_into_contents(settings: Settings, host_name: str, audit_id: str) -> tup
                 for contents in examine_contents(host, image_ids, settings.paths.layers, problems):
                     for table, rows in contents_rows(contents).items():
                         (space if table == "space_usage" else packages).setdefault(table, []).extend(rows)
-                    problems += [Problem(contents.image.name, REMARK, warning) for warning in contents.warnings]
+                    problems += [Problem(contents.image.name, _MISSING, message) for message in contents.missing]
+                    remarks += [Problem(contents.image.name, REMARK, remark) for remark in contents.warnings]
         except ImgoptError as error:
             problems.append(_problem(host_name, error))
     return {
         **packages,
-        "audit_problems": problem_rows(host_name, audit_id, "package_inventory", problems),
+        "audit_problems": problem_rows(host_name, audit_id, "package_inventory", [*problems, *remarks]),
     }, space
 
 

@@ -24,8 +24,7 @@ from imgopt_pipeline.gpu.variants import GPU_ONLY_CONDITION, gpu_role
 from imgopt_pipeline.gpu.verdict import GpuCheck, check_image
 from imgopt_pipeline.hosts.models import Image, Problem
 from imgopt_pipeline.hosts.opening import AnyHost
-from imgopt_pipeline.layers.analysis import ImageAnalysis, analysis_of, cached_layers, image_layers
-from imgopt_pipeline.layers.cache import LayerCache
+from imgopt_pipeline.layers.analysis import ImageAnalysis, analysis_of, image_layers
 from imgopt_pipeline.layers.merge import ImageTree, open_tree
 from imgopt_pipeline.layers.reading import LayersRead
 from imgopt_pipeline.layers.scratch import load_table
@@ -38,6 +37,7 @@ class Contents:
     """What fills an image: rows of the tables package_inventory and space_usage, and its GPU side.
 
     `removable`: rows of the table removable_bytes, empty where nobody asked what could be removed.
+    `missing`: what should have been read and could not be, so that packages are not complete.
     """
 
     image: Image
@@ -45,6 +45,7 @@ class Contents:
     space: Rows
     gpu: ImageGpu
     warnings: tuple[str, ...]
+    missing: tuple[str, ...]
     removable: Rows
 
 
@@ -73,24 +74,23 @@ def examine_image(
 def examine_contents(
     host: AnyHost, image_ids: Sequence[str], cache_folder: Path, problems: list[Problem]
 ) -> Iterator[Contents]:
-    """The contents of images whose layers are cached; what fails is appended to `problems`."""
-    with LayerCache(cache_folder) as cache:
-        for number, image_id in enumerate(image_ids, start=1):
-            try:
-                image = host.image(image_id)
-                progress.current().start(f"contents of {image.name} ({number} of {len(image_ids)})")
-                read = cached_layers(image, cache)
-                if read is None:
-                    continue
-                with open_tree(read.paths(image)) as tree:
-                    yield _contents(host, image, tree, _kept(image, read), removable=True)
-            except HostUnreachable as error:
-                left = len(image_ids) - number + 1
-                message = f"{error.message} The contents of {left} of {len(image_ids)} images were not looked into."
-                problems.append(Problem(host.name, error.kind, message, error.hint))
-                return
-            except ImgoptError as error:
-                problems.append(Problem(error.subject or image_id, error.kind, error.message, error.hint))
+    """The contents of images, their layers read where the cache lost them; what fails is appended to `problems`."""
+    for number, image_id in enumerate(image_ids, start=1):
+        try:
+            image = host.image(image_id)
+            progress.current().start(f"contents of {image.name} ({number} of {len(image_ids)})")
+            with (
+                image_layers(host, image, cache_folder, verify_bytes=host.limits.layer_bytes) as read,
+                open_tree(read.paths(image)) as tree,
+            ):
+                yield _contents(host, image, tree, _kept(image, read), removable=True)
+        except HostUnreachable as error:
+            left = len(image_ids) - number + 1
+            message = f"{error.message} The contents of {left} of {len(image_ids)} images were not looked into."
+            problems.append(Problem(host.name, error.kind, message, error.hint))
+            return
+        except ImgoptError as error:
+            problems.append(Problem(error.subject or image_id, error.kind, error.message, error.hint))
 
 
 def contents_rows(contents: Contents) -> dict[str, Rows]:
@@ -104,7 +104,9 @@ def contents_rows(contents: Contents) -> dict[str, Rows]:
         "package_inventory": of_image(contents.packages),
         "space_usage": of_image(contents.space),
         "removable_bytes": contents.removable,
-        "image_gpu": [contents.gpu.row(image_id, CONTENT_VERSION)],
+        # Without a version it is looked into again at the next audit.
+        "image_gpu": [contents.gpu.row(image_id, "" if contents.missing else CONTENT_VERSION)],
+        "content_remarks": of_image([{"remark": remark} for remark in contents.warnings]),
         "gpu_evidence": contents.gpu.evidence_rows(image_id),
     }
 
@@ -120,8 +122,15 @@ def _contents(
     packages = package_rows(tree)
     space = space_rows(tree)
     gpu = image_gpu(packages, documents, image.gpu_environment, gpu_files(tree.connection))
-    warnings = (*documents.warnings, *found.warnings, *gpu.warnings)
-    return Contents(image, packages, space, gpu, warnings, _removable(image, tree) if removable else [])
+    return Contents(
+        image,
+        packages,
+        space,
+        gpu,
+        warnings=(*found.warnings, *gpu.warnings),
+        missing=tuple(documents.missing),
+        removable=_removable(image, tree) if removable else [],
+    )
 
 
 def _removable(image: Image, tree: ImageTree) -> Rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,16 @@ _ALL_BYTES = 400_000_000
 
 
 class Documents(Mapping[str, bytes]):
-    """Contents by path; those that layers keep are unpacked when they are asked for."""
+    """Contents by path; those that layers keep are unpacked when they are asked for.
+
+    `missing` says in words what should be there and could not be had.
+    """
 
     def __init__(self) -> None:
         self._fetched: dict[str, bytes] = {}
         self._archives: list[zipfile.ZipFile] = []
         self._kept: dict[str, int] = {}
-        self.warnings: list[str] = []
+        self.missing: list[str] = []
 
     def __getitem__(self, path: str) -> bytes:
         if path in self._fetched:
@@ -43,10 +47,12 @@ class Documents(Mapping[str, bytes]):
         try:
             return self._archives[self._kept[path]].read(path)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            name = str(self._archives[self._kept[path]].filename)
+            _forget(Path(name))
             raise StorageError(
                 f"the documents kept of a layer are damaged ({error}).",
-                subject=str(self._archives[self._kept[path]].filename),
-                hint="Remove that file and the one beside it of the same name: the layer is then read again.",
+                subject=name,
+                hint="The next audit reads the layer again.",
             ) from error
 
     def __iter__(self) -> Iterator[str]:
@@ -67,7 +73,7 @@ class Documents(Mapping[str, bytes]):
 def documents_of(host: EngineHost | ArchiveHost, image: Image, tree: ImageTree, kept: Mapping[int, Path]) -> Documents:
     """The documents that an image shows. `kept`: ZIP files by position of the layer, where its reader made one.
 
-    `tree` has its live files listed. What cannot be had is a warning. Raises HostUnreachable.
+    `tree` has its live files listed. What cannot be had stands in `missing`. Raises HostUnreachable.
     """
     documents = Documents()
     wanted = _wanted(tree.connection)
@@ -79,13 +85,24 @@ def documents_of(host: EngineHost | ArchiveHost, image: Image, tree: ImageTree, 
         try:
             archive = zipfile.ZipFile(kept[position])
         except (OSError, zipfile.BadZipFile):
-            documents.warnings.append(f"the documents kept of layer {position} are damaged; remove {kept[position]}.")
+            _forget(kept[position])
+            documents.missing.append(
+                f"the documents kept of layer {position} are damaged; the next audit reads it again."
+            )
             continue
         names = set(archive.namelist())
         documents.add_archive(archive, [path for path in files if path in names])
     if missing:
         _fetch(host, image, tree.connection, missing, documents)
     return documents
+
+
+def _forget(documents: Path) -> None:
+    """Remove a layer from the cache, so that it is read again."""
+    entries = documents.with_name(f"{documents.name.partition('.')[0]}.parquet")
+    for path in (documents, entries):
+        with suppress(OSError):
+            path.unlink()
 
 
 def _wanted(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, int]]:
@@ -114,7 +131,7 @@ def _fetch(
     documents: Documents,
 ) -> None:
     if isinstance(host, ArchiveHost):
-        documents.warnings.append("documents of some layers were not kept; packages in them are not known.")
+        documents.missing.append("documents of some layers were not kept; packages in them are not known.")
         return
     try:
         with host.image_files(image) as files:
@@ -123,7 +140,7 @@ def _fetch(
     except HostUnreachable:
         raise
     except ImgoptError as error:
-        documents.warnings.append(f"package databases cannot be fetched: {error.message}")
+        documents.missing.append(f"package databases cannot be fetched: {error.message}")
 
 
 def _folder_sizes(connection: duckdb.DuckDBPyConnection, wanted: Mapping[str, int]) -> dict[str, FolderSize]:

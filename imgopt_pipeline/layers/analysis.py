@@ -69,17 +69,6 @@ def analyse_image(
         return analysis_of(image, read, merge_layers(read.paths(image)))
 
 
-def cached_layers(image: Image, cache: LayerCache) -> LayersRead | None:
-    """The layers of an image that was read before; None where the cache lacks one of them."""
-    read = LayersRead()
-    for layer in image.layers:
-        facts = cache.facts(layer.diff_id)
-        if facts is None:
-            return None
-        read.add(facts, cache)
-    return read
-
-
 def analyse_images(host: EngineHost | ArchiveHost, images: Sequence[Image], cache_folder: Path) -> HostAnalysis:
     """Read and merge images of a host, each layer once. A host lost on the way ends it with a problem."""
     result = HostAnalysis()

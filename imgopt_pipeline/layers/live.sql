@@ -3,16 +3,27 @@
 -- Output: `live_files`, whose sizes add up to the image's live bytes, and `top_links`, the symbolic links
 -- in the root such as `bin` to `usr/bin`, through which package databases name paths.
 
--- A content whose own path died but that a hard link still shows goes by the link's path.
+-- A content that hard links show goes by its own path, unless that died, or lies in the cache of a package manager:
+-- what was installed from there by a link stays when the cache goes.
 CREATE TEMP TABLE live_files AS
-WITH shown_by_link AS (
-    SELECT i.position, i.path, min(i.seen_path) AS shown_path
+WITH names AS (
+    SELECT i.position, i.path, i.seen_path, '/' || i.seen_path AS full_path
     FROM inode_paths AS i
     JOIN linked_deaths AS l ON l.position = i.position AND l.path = i.path AND l.alive
-    JOIN deaths AS own ON own.position = i.position AND own.path = i.path
     LEFT JOIN deaths AS d ON d.position = i.seen_position AND d.path = i.seen_path
     WHERE d.path IS NULL
-    GROUP BY i.position, i.path
+),
+shown_by_link AS (
+    SELECT position, path, arg_min(
+        seen_path,
+        (
+            contains(full_path, '/.cache/') OR contains(full_path, '/pnpm/store/') OR contains(full_path, '/.pnpm-store/')
+                OR contains(full_path, '/pkgs/'),
+            seen_path <> path, seen_path
+        )
+    ) AS shown_path
+    FROM names
+    GROUP BY position, path
 )
 SELECT
     row_number() OVER () AS file_id,

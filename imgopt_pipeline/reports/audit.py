@@ -181,7 +181,7 @@ def _remarks(report: AuditReport, limit_bytes: int) -> list[Text]:
     lines = []
     if over:
         lines.append(f"{count(len(over), 'image')} over {format_bytes(limit_bytes)}.")
-    if unused:
+    if unused and report.audit["engine_kind"] != "archives":
         which = f", {len(dangling)} of them dangling" if dangling else ""
         lines.append(
             f"{count(len(unused), 'image')} unused by any container{which};"

@@ -49,7 +49,7 @@ def contents_document(examined: Examination) -> dict[str, Any]:
             for category, rows in by_category(contents.space)
         ],
         "gpu": examined.gpu_check.row(),
-        "warnings": [*examined.analysis.warnings, *contents.warnings],
+        "warnings": [*examined.analysis.warnings, *contents.missing, *contents.warnings],
     }
 
 
@@ -68,4 +68,4 @@ def contents_view(examined: Examination) -> list[RenderableType]:
     if worth_saying(check, contents.gpu.environment):
         row = {**check.row(), "container_id": None, "subject": contents.image.name}
         parts += [Text(), Text("GPU", style="bold"), *gpu_view([row], weak=False)]
-    return [*parts, *(Text(warning, style="yellow") for warning in contents.warnings)]
+    return [*parts, *(Text(warning, style="yellow") for warning in (*contents.missing, *contents.warnings))]

@@ -26,4 +26,5 @@ DELETE FROM package_inventory WHERE image_id NOT IN (SELECT image_id FROM image_
 DELETE FROM space_usage WHERE image_id NOT IN (SELECT image_id FROM image_inventory);
 DELETE FROM removable_bytes WHERE image_id NOT IN (SELECT image_id FROM image_inventory);
 DELETE FROM image_gpu WHERE image_id NOT IN (SELECT image_id FROM image_inventory);
+DELETE FROM content_remarks WHERE image_id NOT IN (SELECT image_id FROM image_inventory);
 DELETE FROM gpu_evidence WHERE image_id NOT IN (SELECT image_id FROM image_inventory);

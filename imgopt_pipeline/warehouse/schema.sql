@@ -423,6 +423,14 @@ COMMENT ON COLUMN gpu_evidence.source IS 'Where: a path in the image with line, 
 COMMENT ON COLUMN gpu_evidence.weight IS 'certain, very high, high, medium or weak.';
 COMMENT ON COLUMN gpu_evidence.value IS 'What it says for its aspect, such as cuda, required, configurable or cpu; empty where it only informs.';
 
+CREATE TABLE IF NOT EXISTS content_remarks (
+    image_id VARCHAR NOT NULL,
+    remark VARCHAR NOT NULL
+);
+COMMENT ON TABLE content_remarks IS 'Broken pieces of metadata in each image that were passed over.';
+COMMENT ON COLUMN content_remarks.image_id IS 'The image.';
+COMMENT ON COLUMN content_remarks.remark IS 'What was broken, in words.';
+
 CREATE TABLE IF NOT EXISTS host_gpus (
     audit_id VARCHAR PRIMARY KEY,
     host VARCHAR NOT NULL,

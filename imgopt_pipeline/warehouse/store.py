@@ -26,6 +26,7 @@ from imgopt_pipeline.sql import Value, identifier, literal, with_values
 
 _LOCK_SECONDS = 300
 _READ_ONLY = 0o444
+_DAMAGED = "If it is damaged, move it away: the next audit makes a new one."
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
@@ -65,7 +66,7 @@ def publish(database: Path, change: Callable[[duckdb.DuckDBPyConnection], Result
         raise StorageError(
             f"it cannot be written ({reason}); what was there is unchanged.",
             subject=str(database),
-            hint="Free some space there, or set IMGOPT_HOME to another folder.",
+            hint=_DAMAGED if _is_damaged(reason) else "Free some space there, or set IMGOPT_HOME to another folder.",
         ) from error
 
 
@@ -162,17 +163,21 @@ def _connect(database: Path) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(alias), read_only=True)
     except duckdb.Error as error:
-        locked = "lock" in str(error)
+        locked = "set lock on" in str(error)
         raise StorageError(
             f"it cannot be read ({str(error).splitlines()[0]}).",
             subject=str(database),
             hint="Another program has it open for writing: close that, or open it read-only there."
             if locked
-            else "If it is damaged, move it away: the next audit makes a new one.",
+            else _DAMAGED,
         ) from error
     finally:
         if alias != database:
             alias.unlink(missing_ok=True)
+
+
+def _is_damaged(reason: str) -> bool:
+    return any(word in reason.lower() for word in ("corrupt", "checksum", "not a valid", "is a directory", "magic"))
 
 
 def _scope(columns: Sequence[str]) -> list[str]:

@@ -171,3 +171,21 @@ def test_the_demo_stays_apart_from_real_hosts_and_goes_when_asked(program: Progr
     program.run("demo", "--remove")
     assert not (program.home / "demo").exists()
     assert "there is no audit of a host 'demo'" in program.run("images", "--host", "demo", code=2)
+
+
+def test_documents_damaged_in_the_cache_are_told_and_read_again(program: Program, tmp_path: Path) -> None:
+    own = Program(tmp_path)
+    write_archive(tmp_path / "archives" / "shop.tar", "shop:1", APP)
+    own.run("audit", "--host", "archives")
+    before = own.json("packages", "shop:1")
+    for kept in (tmp_path / "layers").glob("*/*.documents.zip"):
+        kept.write_bytes(kept.read_bytes()[:40])
+    (tmp_path / "imgopt.duckdb").unlink()
+    own.run("audit", "--host", "archives")
+    (report,) = own.json("report")
+    assert report["audit"]["status"] == "partial"
+    assert any("the next audit reads it again" in problem["message"] for problem in report["problems"])
+    own.run("audit", "--host", "archives")
+    (report,) = own.json("report")
+    assert report["audit"]["status"] == "complete"
+    assert own.json("packages", "shop:1") == before

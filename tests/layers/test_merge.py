@@ -371,6 +371,13 @@ def test_a_content_whose_own_path_died_goes_by_the_link_that_shows_it() -> None:
     assert rows == [(0, "c", 2), (0, "d/b", 5)]
 
 
+def test_a_content_linked_from_a_cache_goes_by_its_installed_name() -> None:
+    image = [[file("root/.cache/uv/archive/x.py", 7), link("usr/lib/x.py", "root/.cache/uv/archive/x.py")]]
+    with tree_of_tars([layer_tar(layer) for layer in image]) as tree:
+        tree.list_live_files()
+        assert tree.connection.execute("SELECT path, size_bytes FROM live_files").fetchall() == [("usr/lib/x.py", 7)]
+
+
 def test_a_path_that_its_layer_names_twice_is_live_by_the_later_content() -> None:
     with tree_of_tars([layer_tar([file("a", 10), file("a", 20)])]) as tree:
         tree.list_live_files()
