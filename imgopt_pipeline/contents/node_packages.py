@@ -51,7 +51,7 @@ def _package(manifest: Manifest, standing: Standing) -> Package:
         version=manifest.version,
         document=document,
         location=folder,
-        files=(document,),
+        files=() if manifest.vendored else (document,),
         folders=(folder,) if owns and folder else (),
         requires=tuple(dict.fromkeys(map(printable, manifest.dependencies))),
         requested=standing.requested,

@@ -13,17 +13,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from imgopt_pipeline.demo.contents import Contents, FilePatterns
-from imgopt_pipeline.demo.declared import AbsolutePath, Declared, InsidePath, Size, explain, mapping
+from imgopt_pipeline.demo.declared import (
+    AbsolutePath,
+    Declared,
+    InsidePath,
+    ObjectName,
+    Size,
+    explain,
+    mapping,
+    shortened,
+)
+from imgopt_pipeline.demo.yaml_files import FORMAT_HINT, read_yaml
 from imgopt_pipeline.errors import SettingsError
-from imgopt_pipeline.names import printable
 
-_DECLARATION_BYTES = 4_000_000
 _REFERENCE = re.compile(r"[a-z0-9][a-zA-Z0-9._:/-]*", re.ASCII)
-_HINT = "docs/guide/demo.md describes the format."
+_REFERENCE_CHARACTERS = 220
 
 
 def _moment(value: Any) -> Any:
@@ -35,7 +42,9 @@ def _moment(value: Any) -> Any:
 
 def _reference(text: str) -> str:
     if not _REFERENCE.fullmatch(text):
-        raise ValueError(f"{printable(text)!r} is no name of an image")
+        raise ValueError(f"{shortened(text)} is no name of an image")
+    if len(text) > _REFERENCE_CHARACTERS:
+        raise ValueError(f"{shortened(text)} is too long for a name of an image: {_REFERENCE_CHARACTERS} characters")
     return text if ":" in text.rpartition("/")[2] else f"{text}:latest"
 
 
@@ -135,7 +144,7 @@ class Image(Declared):
 class Container(Declared):
     """A container as `docker inspect` would show it. Its mounts are written as `docker run -v` takes them."""
 
-    name: str
+    name: ObjectName
     image: Reference
     state: Literal["running", "exited", "created", "paused", "restarting"] = "running"
     compose: Compose | None = None
@@ -158,7 +167,7 @@ class Container(Declared):
 class Volume(Declared):
     """A volume; `files` says what of its `size` bytes lies where in it."""
 
-    name: str
+    name: ObjectName
     size: Size = 0
     driver: str = "local"
     anonymous: bool = False
@@ -195,6 +204,12 @@ class BuildCache(Declared):
     size: Size
     items: int = Field(default=1, ge=0)
     reclaimable: Size | None = None
+
+    @model_validator(mode="after")
+    def _within_its_size(self) -> BuildCache:
+        if self.reclaimable is not None and self.reclaimable > self.size:
+            raise ValueError(f"reclaimable: {self.reclaimable:,} bytes are more than its size, {self.size:,}")
+        return self
 
 
 class Gpu(Declared):
@@ -277,26 +292,15 @@ class Fleet(Declared):
 
 def read_fleet(path: Path) -> Fleet:
     """The fleet that a file declares. Raises SettingsError, naming the place and the nearest right key."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_DECLARATION_BYTES + 1)
-        if len(content) > _DECLARATION_BYTES:
-            raise SettingsError(f"a declaration may take {_DECLARATION_BYTES:,} bytes.", subject=str(path), hint=_HINT)
-        values = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe)
-    except OSError as error:
-        raise SettingsError(f"it cannot be read ({error.strerror}).", subject=str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise SettingsError(
-            f"it is no YAML ({printable(' '.join(str(error).split()))}).", subject=str(path), hint=_HINT
-        ) from error
+    values = read_yaml(path)
     if not isinstance(values, dict):
-        raise SettingsError("it must be a mapping with images, containers …", subject=str(path), hint=_HINT)
+        raise SettingsError("it must be a mapping with images, containers …", subject=str(path), hint=FORMAT_HINT)
     try:
         return Fleet(**values)
     except ValidationError as error:
-        raise SettingsError(explain(error, values), subject=str(path), hint=_HINT) from error
+        raise SettingsError(explain(error, values), subject=str(path), hint=FORMAT_HINT) from error
     except TypeError as error:  # a key that is no text
-        raise SettingsError("its keys must be names.", subject=str(path), hint=_HINT) from error
+        raise SettingsError("its keys must be names.", subject=str(path), hint=FORMAT_HINT) from error
 
 
 def _once(kind: str, names: Iterable[str]) -> None:

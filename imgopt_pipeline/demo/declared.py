@@ -6,15 +6,20 @@ Values only; what a declaration may say stands in `contents` and `declaration`.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from imgopt_pipeline.errors import SettingsError
+from imgopt_pipeline.names import printable
 from imgopt_pipeline.units import parse_bytes
 
 _NAMES = ("name", "path", "at", "command")
+_OBJECT_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+_NAME_BYTES = 255  # of a file, on the file systems of Linux
+_PATH_BYTES = 3_000
 
 
 def _size(value: Any) -> Any:
@@ -26,12 +31,43 @@ def _size(value: Any) -> Any:
         raise ValueError(f"{error.message} {error.hint}") from error
 
 
+def path_fault(path: str) -> str:
+    """What is wrong with a path that has to lie below the root it is meant for, in words; empty where nothing is."""
+    parts = path.split("/")
+    if "\0" in path or any(part in ("", ".", "..") for part in parts):
+        return f"{shortened(path)} is no path of a file"
+    try:
+        too_long = len(path.encode()) > _PATH_BYTES or any(len(part.encode()) > _NAME_BYTES for part in parts)
+    except UnicodeEncodeError:
+        return f"{shortened(path)} is no path of a file"
+    return (
+        f"{shortened(path)} is too long: a name may take {_NAME_BYTES} bytes, a path {_PATH_BYTES:,}"
+        if too_long
+        else ""
+    )
+
+
+def shortened(text: str) -> str:
+    """A text in quotes for a message, at most 100 characters of it."""
+    return repr(text if len(text) <= 100 else f"{text[:99]}…")
+
+
 def _inside(path: str) -> str:
     """A path below the root it is meant for, without a leading slash."""
     cleaned = path.strip("/")
-    if not cleaned or "\0" in cleaned or any(part in ("", ".", "..") for part in cleaned.split("/")):
-        raise ValueError(f"{path!r} is no path of a file")
+    if path_fault(cleaned):
+        raise ValueError(path_fault(cleaned) if cleaned else f"{path!r} is no path of a file")
     return cleaned
+
+
+def _object_name(name: str) -> str:
+    """The name of a container or volume. Source: Docker's rule for names."""
+    if not _OBJECT_NAME.fullmatch(name) or len(name) > _NAME_BYTES:
+        raise ValueError(
+            f"{shortened(name)} is no name: it may have {_NAME_BYTES} letters, digits, '_', '.' and '-',"
+            " and begins with a letter or digit"
+        )
+    return name
 
 
 def _absolute(path: str) -> str:
@@ -48,6 +84,10 @@ InsidePath = Annotated[str, AfterValidator(_inside)]
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 """A path of the described host."""
+
+
+ObjectName = Annotated[str, AfterValidator(_object_name)]
+"""A name that an engine takes for a container or volume."""
 
 
 class Declared(BaseModel):
@@ -97,15 +137,19 @@ def explain(error: ValidationError, values: object) -> str:
     """The first faults of a declaration in words, each with its place: names instead of numbers where there are any."""
     lines = [f"{_place(item['loc'], values)}{_message(item)}" for item in error.errors()[:5]]
     left = error.error_count() - len(lines)
-    told = "; ".join(lines) + (f"; and {left} more" if left > 0 else "")
-    return told if told.endswith(("?", ".")) else f"{told}."
+    text = "; ".join(lines) + (f"; and {left} more" if left > 0 else "")
+    return text if text.endswith(("?", ".")) else f"{text}."
+
+
+def told(text: str) -> str:
+    """A message about names, safe to print; most of them stand in it as `repr` writes them, and stay as they are."""
+    return text if text.isprintable() else printable(text)
 
 
 def _message(item: Mapping[str, Any]) -> str:
     if item["type"] == "missing":
         return "it is missing"
-    text: str = item["msg"].removeprefix("Value error, ")
-    return text
+    return told(item["msg"].removeprefix("Value error, "))
 
 
 def _place(location: Sequence[int | str], values: object) -> str:
@@ -123,7 +167,7 @@ def _place(location: Sequence[int | str], values: object) -> str:
         else:
             parts.append(name or str(step))
         values = inner
-    return " → ".join(parts) + ": " if parts else ""
+    return printable(" → ".join(parts)) + ": " if parts else ""
 
 
 def _name(value: object) -> str | None:

@@ -25,10 +25,11 @@ from filelock import FileLock, Timeout
 
 from imgopt_pipeline import progress
 from imgopt_pipeline.demo.declaration import Fleet, Image, Layer, read_fleet
+from imgopt_pipeline.demo.declared import told
 from imgopt_pipeline.demo.description import MadeImage, describe, parse_mount, repository_digests
 from imgopt_pipeline.demo.files import MadeFile
 from imgopt_pipeline.demo.host_folder import files_key, planned_files, set_times, write_files
-from imgopt_pipeline.demo.image_layouts import digest_of, image_config, layout_name, write_layout
+from imgopt_pipeline.demo.image_layouts import digest_of, image_config, layout_name, refuse_same_folder, write_layout
 from imgopt_pipeline.demo.layer_blobs import LayerBlob, write_layer
 from imgopt_pipeline.demo.planning import PlannedLayer, Tree, plan_layer
 from imgopt_pipeline.errors import ImgoptError, SettingsError, StorageError
@@ -64,6 +65,7 @@ def make_fleet(declaration_path: Path | None, folder: Path) -> None:
         for container in fleet.containers:
             for mount in container.mounts:
                 parse_mount(mount)
+        refuse_same_folder(fleet.images)
         files = planned_files(fleet)
         with _storage_errors(folder):
             _prepare(folder)
@@ -73,6 +75,7 @@ def make_fleet(declaration_path: Path | None, folder: Path) -> None:
         raise StorageError("another process is making it at this moment.", subject=str(folder)) from error
     except SettingsError as error:
         error.subject = error.subject or str(path)
+        error.message = told(error.message)
         raise
 
 

@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from imgopt_pipeline.demo.declaration import Image
 from imgopt_pipeline.demo.layer_blobs import LayerBlob
+from imgopt_pipeline.errors import SettingsError
 
 _TYPE = "application/vnd.oci.image."
 
@@ -88,6 +89,17 @@ def layout_name(references: Sequence[str], image_id: str) -> str:
     """The name of an image's folder."""
     name = references[0] if references else f"untagged-{image_id.removeprefix('sha256:')[:12]}"
     return name.replace("/", "_").replace(":", "_")
+
+
+def refuse_same_folder(images: Iterable[Image]) -> None:
+    """Raise SettingsError where the folder of one image would take the place of another one's."""
+    names: dict[str, str] = {}
+    for image in images:
+        if image.references:
+            name = image.references[0]
+            first = names.setdefault(layout_name([name], ""), name)
+            if first != name:
+                raise SettingsError(f"images: {first} and {name} would lie in one folder.", hint="Rename one.")
 
 
 def digest_of(content: bytes) -> str:

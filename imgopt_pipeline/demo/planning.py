@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from imgopt_pipeline.demo.contents import Contents
 from imgopt_pipeline.demo.declaration import Layer
+from imgopt_pipeline.demo.declared import path_fault
 from imgopt_pipeline.demo.distribution_files import Installed, alpine_files, debian_files
 from imgopt_pipeline.demo.files import MadeFile, pattern_files, text_file, total_bytes
 from imgopt_pipeline.demo.node_files import next_files, project_files
@@ -64,6 +65,9 @@ def contents_files(contents: Contents, installed: Installed) -> tuple[list[MadeF
         files += own
     seen: set[str] = set()
     for file in files:
+        # Names of packages and of their modules become paths too.
+        if fault := path_fault(file.path):
+            raise SettingsError(f"{fault}.", hint="Give the package or file another name.")
         if file.path in seen:
             raise SettingsError(f"two of its parts hold the file {file.path}.", hint="Give one another name or folder.")
         seen.add(file.path)

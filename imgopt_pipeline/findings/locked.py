@@ -1,12 +1,15 @@
 """A DuckDB connection on which rules of users can do no harm, and how one of their queries is run on it.
 
-No file, network or extension can be reached, settings cannot be changed, and memory, time and rows are bounded.
+No file, network or extension can be reached, settings cannot be changed, and memory, time, rows and the length
+of texts are bounded.
 """
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -14,16 +17,22 @@ from typing import Any
 import duckdb
 
 from imgopt_pipeline.names import printable
-from imgopt_pipeline.sql import Value, with_values
+from imgopt_pipeline.sql import Value, identifier, with_values
 
-COLUMNS = (
-    *("subject_kind", "subject", "image_id", "path", "size_bytes", "low_bytes", "likely_bytes", "high_bytes"),
-    *("evidence", "advice"),
-)
+BYTES = ("size_bytes", "low_bytes", "likely_bytes", "high_bytes")
+COLUMNS = (*("subject_kind", "subject", "image_id", "path"), *BYTES, *("evidence", "advice"))
 SEVERITY = "severity"
 """The only other column that a rule may give."""
+TEXT_CHARACTERS = 4_000
 
+_ALL_CHARACTERS = 20_000_000
+_ROWS_AT_ONCE = 500
+_WHOLE_NUMBERS = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?")
+_TEXTS = re.compile(r"VARCHAR|JSON|ENUM\(.*\)", re.DOTALL)
+
+# What the expression rewriter computes in advance is not counted against the memory limit.
 _LOCK = """
+SET disabled_optimizers = 'expression_rewriter';
 SET memory_limit = '1GB';
 SET max_temp_directory_size = '2GB';
 SET python_enable_replacements = false;
@@ -40,7 +49,10 @@ class RuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Rows of a query; `cut` where there are more than were asked for."""
+    """Rows of a query; `cut` where there are more than were asked for, or than their texts leave room for.
+
+    A text that is longer than TEXT_CHARACTERS has one character more than that.
+    """
 
     rows: list[dict[str, Any]]
     cut: bool
@@ -60,30 +72,56 @@ def prepare(connection: duckdb.DuckDBPyConnection, values: Mapping[str, Value]) 
     connection.execute(with_values(resources.files(__package__).joinpath("prelude.sql").read_text(), values))
 
 
-def columns_of(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Value]) -> list[str]:
-    """Names of the columns of a rule's query, which is not run. Raises RuleError where it cannot be one."""
-    return [row[0] for row in _fetch(connection, f"DESCRIBE {_select(sql, values, '*')}", seconds=10)[0]]
+def columns_of(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Value]) -> dict[str, str]:
+    """Types of the columns of a rule's query by name; it is not run. Raises RuleError where it cannot be one."""
+    with _in_time(connection, seconds=10):
+        rows = connection.execute(f"DESCRIBE SELECT * FROM {_select(sql, values)}").fetchall()
+    return {row[0]: row[1] for row in rows}
 
 
-def check_columns(names: list[str]) -> None:
-    """Raise RuleError where a query does not give a finding's columns."""
-    if missing := [name for name in COLUMNS if name not in names]:
+def check_columns(types: Mapping[str, str]) -> None:
+    """Raise RuleError where a query does not give a finding's columns, or no whole numbers of bytes."""
+    if missing := [name for name in COLUMNS if name not in types]:
         raise RuleError(f"it gives no column {', '.join(missing)}")
-    if extra := [name for name in names if name not in (*COLUMNS, SEVERITY)]:
+    if extra := [name for name in types if name not in (*COLUMNS, SEVERITY)]:
         raise RuleError(f"it gives a column that findings do not have: {printable(', '.join(extra))}")
+    for name in BYTES:
+        if not _WHOLE_NUMBERS.fullmatch(types[name]):
+            raise RuleError(f"{name} is {printable(types[name][:80])} instead of a whole number, such as BIGINT")
 
 
 def fetch(
     connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Value], *, limit: int, seconds: float
 ) -> Result:
     """Rows of a rule's query, at most `limit`. Raises RuleError where it fails or takes longer."""
-    rows, names = _fetch(connection, f"{_select(sql, values, '*')} LIMIT {limit + 1}", seconds=seconds)
-    check_columns(names)
-    return Result([dict(zip(names, row, strict=True)) for row in rows[:limit]], len(rows) > limit)
+    types = columns_of(connection, sql, values)
+    check_columns(types)
+    columns = ", ".join(_bounded(name, kind) for name, kind in types.items())
+    rows: list[dict[str, Any]] = []
+    characters = 0
+    with _in_time(connection, seconds=seconds):
+        cursor = connection.execute(f"SELECT {columns} FROM {_select(sql, values)} LIMIT {limit + 1}")
+        while len(rows) <= limit and (some := cursor.fetchmany(_ROWS_AT_ONCE)):
+            for row in some:
+                characters += sum(len(value) for value in row if isinstance(value, str))
+                if characters > _ALL_CHARACTERS:
+                    return Result(rows[:limit], cut=True)
+                rows.append(dict(zip(types, row, strict=True)))
+    return Result(rows[:limit], len(rows) > limit)
 
 
-def _select(sql: str, values: Mapping[str, Value], columns: str) -> str:
-    """A query around the rule's, which is one SELECT and nothing else."""
+def _bounded(name: str, kind: str) -> str:
+    """A column as SQL: numbers as they are, texts cut off, of anything else only whether there is something."""
+    column = identifier(name)
+    if name in BYTES:
+        return column
+    if _TEXTS.fullmatch(kind):
+        return f"left({column}::VARCHAR, {TEXT_CHARACTERS + 1}) AS {column}"
+    return f"CASE WHEN {column} IS NOT NULL THEN 0 END AS {column}"
+
+
+def _select(sql: str, values: Mapping[str, Value]) -> str:
+    """A rule's query, which is one SELECT and nothing else, in brackets."""
     try:
         text = with_values(sql, values)
     except KeyError as error:
@@ -98,7 +136,7 @@ def _select(sql: str, values: Mapping[str, Value], columns: str) -> str:
         raise RuleError(f"it holds {len(statements)} statements instead of one SELECT")
     if statements[0].type != duckdb.StatementType.SELECT:
         raise RuleError(f"it is no SELECT but {statements[0].type.name}")
-    return f"SELECT {columns} FROM (\n{_without_end(text)}\n)"
+    return f"(\n{_without_end(text)}\n)"
 
 
 def _without_end(text: str) -> str:
@@ -108,13 +146,14 @@ def _without_end(text: str) -> str:
     return text[:last] if text[last : last + 1] == ";" else text
 
 
-def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, *, seconds: float) -> tuple[list[Any], list[str]]:
+@contextmanager
+def _in_time(connection: duckdb.DuckDBPyConnection, *, seconds: float) -> Iterator[None]:
+    """What runs on the connection within, stopped after that time; failures become RuleErrors."""
     timer = threading.Timer(seconds, connection.interrupt)
     timer.daemon = True
     timer.start()
     try:
-        cursor = connection.execute(sql)
-        return cursor.fetchall(), [column[0] for column in cursor.description or []]
+        yield
     except duckdb.InterruptException as error:
         raise RuleError(f"it took longer than {seconds:g} seconds and was stopped") from error
     except (duckdb.Error, ValueError, OverflowError, UnicodeDecodeError) as error:

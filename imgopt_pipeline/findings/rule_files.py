@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -65,7 +66,7 @@ def _files(folder: Path | None, problems: list[Problem]) -> Iterator[Path]:
     if folder is None:
         return
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix == ".sql" and path.is_file())
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".sql")
     except OSError as error:
         problems.append(
             Problem(
@@ -81,7 +82,7 @@ def _files(folder: Path | None, problems: list[Problem]) -> Iterator[Path]:
             Problem(
                 printable(str(folder)),
                 "bad rule",
-                f"it holds {len(paths):,} rules; the first {RULE_FILES:,} are read.",
+                f"it holds {len(paths):,} .sql files; the first {RULE_FILES:,} are read.",
                 "Put rules together that look for the same thing.",
             )
         )
@@ -91,6 +92,8 @@ def _files(folder: Path | None, problems: list[Problem]) -> Iterator[Path]:
 def _read(path: Path) -> str:
     """The text of a file. Raises ValueError in words where it is none."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for its other end
+            raise ValueError("it is no regular file")
         with path.open("rb") as file:
             content = file.read(RULE_BYTES + 1)
     except OSError as error:

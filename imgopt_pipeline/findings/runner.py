@@ -9,17 +9,16 @@ from typing import Any
 import duckdb
 
 from imgopt_pipeline.findings.headers import BUILT_IN, SEVERITIES, Rule
-from imgopt_pipeline.findings.locked import RuleError, fetch, lock, prepare
+from imgopt_pipeline.findings.locked import BYTES, TEXT_CHARACTERS, RuleError, fetch, lock, prepare
 from imgopt_pipeline.hosts.models import Problem
 from imgopt_pipeline.names import printable
 from imgopt_pipeline.sql import Value
+from imgopt_pipeline.units import count
 
 ROWS_PER_RULE = 10_000
 SECONDS_PER_RULE = 60.0
 
 _KINDS = ("image", "container", "volume", "directory", "host")
-_TEXT_CHARACTERS = 4_000
-_BYTES = ("size_bytes", "low_bytes", "likely_bytes", "high_bytes")
 _MOST_BYTES = 2**63 - 1
 
 
@@ -66,8 +65,20 @@ def run_rules(
                     Problem(
                         rule.rule_id,
                         "findings cut off",
-                        f"the rule finds more than {rows:,} things; the first {rows:,} are kept.",
+                        f"the rule finds more than {rows:,} things; the first {rows:,} are kept."
+                        if len(found) >= rows
+                        else f"its texts take too much; the first {count(len(found), 'thing')} are kept.",
                         "Let the rule put together what belongs together, or leave out what matters less.",
+                    )
+                )
+            if long := sum(_is_long(row) for row in result.rows):
+                problems.append(
+                    Problem(
+                        rule.rule_id,
+                        "findings cut off",
+                        f"{count(long, 'finding')} of the rule had texts of more than {TEXT_CHARACTERS:,} characters;"
+                        " the rest of them is cut off.",
+                        "Let the rule say less, such as the first few of many names.",
                     )
                 )
     finally:
@@ -111,7 +122,7 @@ def _finding(row: Mapping[str, Any], rule: Rule, audit_id: str, host: str) -> di
         raise RuleError(
             f"it gives the subject_kind {printable(str(row['subject_kind']))!r}; it may be {', '.join(_KINDS)}"
         )
-    size, low, likely, high = (_bytes(row, name) for name in _BYTES)
+    size, low, likely, high = (_bytes(row, name) for name in BYTES)
     if not low <= likely <= high:
         raise RuleError(f"low_bytes {low}, likely_bytes {likely}, high_bytes {high} are not in this order")
     return {
@@ -133,14 +144,14 @@ def _finding(row: Mapping[str, Any], rule: Rule, audit_id: str, host: str) -> di
     }
 
 
+def _is_long(row: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, str) and len(value) > TEXT_CHARACTERS for value in row.values())
+
+
 def _bytes(row: Mapping[str, Any], name: str) -> int:
-    value = row[name]
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RuleError(f"{name} is {printable(str(value))} instead of a number of bytes") from error
-    if not 0 <= number <= _MOST_BYTES:
-        raise RuleError(f"{name} is {number}")
+    number = row[name]
+    if not isinstance(number, int) or not 0 <= number <= _MOST_BYTES:
+        raise RuleError(f"{name} is {number} instead of a number of bytes")
     return number
 
 
@@ -152,4 +163,4 @@ def _text(row: Mapping[str, Any], name: str, *, needed: bool = False) -> str | N
         raise RuleError(f"{name} is {'empty' if value in (None, '') else 'no text'}")
     # What came from an image is printable already, a backslash doubled: only a user's own text is escaped here.
     text = value if value.isprintable() else printable(value)
-    return text if len(text) <= _TEXT_CHARACTERS else text[: _TEXT_CHARACTERS - 1] + "…"
+    return text if len(text) <= TEXT_CHARACTERS else text[: TEXT_CHARACTERS - 1] + "…"

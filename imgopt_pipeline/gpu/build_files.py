@@ -34,7 +34,7 @@ class BuildFile:
 
 
 def build_files(documents: Mapping[str, bytes]) -> list[BuildFile]:
-    """The files that say it among an image's documents, by path."""
+    """The files that say it among an image's documents, by path in the form of `names.printable`."""
     found = []
     for path in sorted(path for path in documents if path.endswith(".py")):
         match = _FILES.search(path)
@@ -63,7 +63,7 @@ def _build_file(framework: str, path: str, values: Mapping[str, object]) -> Buil
     else:
         build = "cuda" if re.search(r"\+cu(?:da)?\d", version) else "cpu" if "+cpu" in version else ""
     toolkit = rocm if build == "rocm" else cuda if build == "cuda" else None
-    return BuildFile(framework, printable(path), version, build, _shown(toolkit))
+    return BuildFile(framework, path, version, build, _shown(toolkit))
 
 
 def _values(content: bytes) -> dict[str, object]:

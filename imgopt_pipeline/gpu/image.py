@@ -27,7 +27,6 @@ from imgopt_pipeline.gpu.variants import (
     toolkit_version,
     variant_of,
 )
-from imgopt_pipeline.names import printable
 from imgopt_pipeline.units import count, format_bytes
 from imgopt_pipeline.warehouse.store import fetch_rows
 
@@ -184,7 +183,7 @@ def _from_files(files: Sequence[GpuFiles]) -> Iterator[Evidence]:
         if item.build and (item.size_bytes >= _SMALL_BYTES or item.part == "torch"):
             statement = f"{item.part}: {count(item.files, 'file')} that only a {_NAMES[item.build]} build has"
             size = format_bytes(item.size_bytes)
-            yield Evidence("build", f"{statement}, {size}", printable(item.example), "very high", item.build)
+            yield Evidence("build", f"{statement}, {size}", item.example, "very high", item.build)
 
 
 def _from_toolkit_environment(environment: Mapping[str, str]) -> Iterator[Evidence]:
@@ -231,7 +230,7 @@ def _versions(
     for text in texts:
         if text not in seen and len(seen) < _LISTED:
             seen.add(text)
-            yield printable(text)
+            yield text
 
 
 def _package_bytes(packages: Sequence[Mapping[str, Any]]) -> int:

@@ -24,6 +24,7 @@ CONFIDENCES = ("low", "medium", "high", "very high", "certain")
 _BUILDS = {"cuda": "CUDA", "rocm": "ROCm"}
 _SAYS_CPU = re.compile(r"(?:^|[-_/:.])cpu(?:$|[-_/:.\d])", re.IGNORECASE)
 _SAYS_GPU = re.compile(r"(?:^|[-_/:.])(?:gpu|cuda)(?:$|[-_/:.\d])", re.IGNORECASE)
+_UNNAMED = ("this container", "this image")
 _PRIORITY = ("used", "granted", "broken", "required", "unknown", "denied")
 
 
@@ -68,7 +69,7 @@ def check_container(
     host: HostGpu,
     image_environment: Mapping[str, str] | None = None,
     *,
-    name: str = "this container",
+    name: str = _UNNAMED[0],
 ) -> GpuCheck:
     """The verdict on a container. `image_environment`: the image's variables about GPUs, those in `image` if None."""
     of_image = image.environment if image_environment is None else image_environment
@@ -87,9 +88,7 @@ def check_container(
     return _check(image, verdict, confidence, explanation, evidence, granted=grant.granted, used=used, need=need)
 
 
-def check_image(
-    image: ImageGpu, containers: Sequence[GpuCheck], host: HostGpu, *, name: str = "this image"
-) -> GpuCheck:
+def check_image(image: ImageGpu, containers: Sequence[GpuCheck], host: HostGpu, *, name: str = _UNNAMED[1]) -> GpuCheck:
     """The verdict on an image over all its containers, or by its content alone where there are none."""
     hint = tuple(_hints(name, image))
     if containers:
@@ -230,7 +229,8 @@ def _check(
     used: bool | None,
     need: str,
 ) -> GpuCheck:
-    text = explanation[:1].upper() + explanation[1:]
+    # Only a sentence that begins with no name begins with a capital: names stay as they are.
+    text = explanation[:1].upper() + explanation[1:] if explanation.startswith(_UNNAMED) else explanation
     return GpuCheck(
         verdict, confidence, text, evidence, image.build, image.versions, image.gpu_bytes, granted, used, need
     )

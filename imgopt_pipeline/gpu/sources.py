@@ -57,7 +57,7 @@ class SourceEvidence:
 
 
 def source_evidence(documents: Mapping[str, bytes]) -> SourceEvidence:
-    """Look through the Python sources among an image's documents, by path."""
+    """Look through the Python sources among an image's documents, by path in the form of `names.printable`."""
     names = [path for path in documents if path.endswith(".py") and not _LIBRARY.search(path)]
     chosen = sorted(path for path in names if not _NOT_RUN.search(path))
     passed_over: list[str] = []
@@ -75,18 +75,24 @@ def source_evidence(documents: Mapping[str, bytes]) -> SourceEvidence:
             others.update(name.decode() for name in _IDENTIFIER.findall(content[:SOURCE_BYTES]))
             continue
         if len(content) > SOURCE_BYTES:
-            passed_over.append(f"{printable(path)} is too large to be parsed; what it says of devices is not known.")
+            passed_over.append(f"{path} is too large to be parsed; what it says of devices is not known.")
             continue
         tree = parse(content)
         if tree is None:
-            passed_over.append(
-                f"{printable(path)} is no Python that can be parsed; what it says of devices is not known."
-            )
+            passed_over.append(f"{path} is no Python that can be parsed; what it says of devices is not known.")
         else:
             modules[path] = devices_of(tree)
+    evidence = list(_evidence(modules, others))[:_EVIDENCE]
     if looked_at < len(chosen):
-        passed_over.append(f"{count(len(chosen) - looked_at, 'Python source')} of {len(chosen):,} were not looked at.")
-    return SourceEvidence(tuple(_evidence(modules, others))[:_EVIDENCE], looked_at, tuple(passed_over[:_EVIDENCE]))
+        left = f"{count(len(chosen) - looked_at, 'Python source')} of {len(chosen):,} {_were(len(chosen) - looked_at)}"
+        passed_over.insert(0, f"{left} not looked at.")
+        statement = f"{left} not looked at: what the code needs may be incomplete"
+        evidence.insert(0, Evidence("need", statement, chosen[looked_at], "weak", "unknown"))
+    return SourceEvidence(tuple(evidence), looked_at, tuple(passed_over[:_EVIDENCE]))
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _evidence(modules: Mapping[str, ModuleDevices], others: set[str]) -> Iterator[Evidence]:
@@ -113,7 +119,7 @@ def _judged(path: str, mention: Mention, is_called: bool) -> Evidence:
     statement = printable(mention.text[:_TEXT_CHARACTERS])
     if not is_called and value in ("required", "likely", "default"):
         value, weight, statement = "unknown", "weak", f"{statement}, in a function that nothing seems to call"
-    return Evidence("need", statement, f"{printable(path)}:{mention.line}", weight, value)
+    return Evidence("need", statement, f"{path}:{mention.line}", weight, value)
 
 
 def _called(modules: Sequence[ModuleDevices], others: set[str]) -> set[int]:

@@ -7,7 +7,7 @@ broken part is a problem of its own. Images come from the archives alone; the de
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import orjson
 from imgopt_pipeline.errors import UnreadableArchive
 from imgopt_pipeline.hosts.archive_files import shown
 from imgopt_pipeline.hosts.archives import ArchiveHost
+from imgopt_pipeline.hosts.description_parts import HINT, Part
 from imgopt_pipeline.hosts.directory_views import FolderView
 from imgopt_pipeline.hosts.engine_containers import container_from_inspect
 from imgopt_pipeline.hosts.models import Container, DiskUsage, HostFacts, HostGpu, Image, Problem, Volume
@@ -27,9 +28,8 @@ from imgopt_pipeline.names import printable
 DESCRIPTION = "host.json"
 _DIRECTORIES = "host"
 _FORMAT = 1
-_ITEMS = 100_000
-_BYTES = 10**18
-_HINT = "Make the folder again, with `imgopt demo` or what else made it."
+_NAME_CHARACTERS = 200
+_MOST_BYTES = 2**63 - 1  # that the warehouse holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,9 @@ class DescribedHost(ArchiveHost):
 
     def __init__(self, name: str, path: Path, *, limits: Limits = DEFAULT_LIMITS, platform: str | None = None) -> None:
         super().__init__(name, path, limits=limits, platform=platform)
-        self._document: _Part | None = None
+        self._document: Part | None = None
         self._containers: list[Container] | None = None
+        self._volumes: dict[str, Part] | None = None
 
     @property
     def directory_root(self) -> Path:
@@ -78,9 +79,15 @@ class DescribedHost(ArchiveHost):
     def containers(self) -> list[Container]:
         if self._containers is None:
             self._containers = []
+            seen: set[str] = set()
             for item in self._description().parts("containers"):
                 try:
-                    self._containers.append(_container(item))
+                    container = _container(item)
+                    if container.container_id in seen:
+                        self._problems.append(self._repeated(item.place, "container ID", container.container_id))
+                        continue
+                    seen.add(container.container_id)
+                    self._containers.append(container)
                 except (KeyError, TypeError, ValueError, AttributeError) as error:
                     self._problems.append(self._broken(item.place, f"{type(error).__name__}: {printable(str(error))}"))
                 except UnreadableArchive as error:
@@ -98,8 +105,20 @@ class DescribedHost(ArchiveHost):
                 containers=mounted.count(item.text("name")),
                 anonymous=item.flag("anonymous"),
             )
-            for item in self._description().parts("volumes")
+            for item in self._described_volumes()
         ]
+
+    def _described_volumes(self) -> Iterable[Part]:
+        """The volumes of the description, each name once."""
+        if self._volumes is None:
+            self._volumes = {}
+            for item in self._description().parts("volumes"):
+                name = item.text("name")
+                if name in self._volumes:
+                    self._problems.append(self._repeated(item.place, "volume", name))
+                else:
+                    self._volumes[name] = item
+        return self._volumes.values()
 
     def gpus(self) -> HostGpu:
         gpu = self._description().part("gpu")
@@ -163,131 +182,70 @@ class DescribedHost(ArchiveHost):
             by_chain = {layer.chain_id: size for layer, size in zip(image.layers, sizes, strict=False)}
             all_bytes |= by_chain
             used_bytes |= by_chain if image.image_id in used else {}
-        total_bytes = sum(all_bytes.values())
+        total_bytes = _total(all_bytes.values())
         active = sum(1 for image in images if image.image_id in used)
-        return DiskUsage("images", len(images), active, total_bytes, total_bytes - sum(used_bytes.values()))
+        return DiskUsage("images", len(images), active, total_bytes, total_bytes - _total(used_bytes.values()))
 
     def _container_usage(self) -> DiskUsage:
         containers = self.containers()
         running = [container for container in containers if container.running]
-        total_bytes = sum(container.writable_bytes or 0 for container in containers)
-        running_bytes = sum(container.writable_bytes or 0 for container in running)
+        total_bytes = _total(container.writable_bytes or 0 for container in containers)
+        running_bytes = _total(container.writable_bytes or 0 for container in running)
         return DiskUsage("containers", len(containers), len(running), total_bytes, total_bytes - running_bytes)
 
     def _volume_usage(self) -> DiskUsage:
         volumes = self.volumes()
         used = [volume for volume in volumes if volume.containers]
-        total_bytes = sum(volume.size_bytes or 0 for volume in volumes)
-        used_bytes = sum(volume.size_bytes or 0 for volume in used)
+        total_bytes = _total(volume.size_bytes or 0 for volume in volumes)
+        used_bytes = _total(volume.size_bytes or 0 for volume in used)
         return DiskUsage("volumes", len(volumes), len(used), total_bytes, total_bytes - used_bytes)
 
-    def _description(self) -> _Part:
+    def _description(self) -> Part:
         if self._document is None:
             path = self.path / DESCRIPTION
             try:
                 if not path.is_file():
-                    raise UnreadableArchive(f"it holds no {DESCRIPTION}.", subject=shown(self.path), hint=_HINT)
+                    raise UnreadableArchive(f"it holds no {DESCRIPTION}.", subject=shown(self.path), hint=HINT)
                 with path.open("rb") as file:
                     content = file.read(self.limits.document_bytes + 1)
                 if len(content) > self.limits.document_bytes:
                     raise UnreadableArchive(
-                        f"it takes more than {self.limits.document_bytes:,} bytes.", subject=shown(path), hint=_HINT
+                        f"it takes more than {self.limits.document_bytes:,} bytes.", subject=shown(path), hint=HINT
                     )
                 document = orjson.loads(content)
             except OSError as error:
                 raise UnreadableArchive(f"it cannot be read ({error.strerror}).", subject=shown(path)) from error
             except orjson.JSONDecodeError as error:
-                raise UnreadableArchive(f"it is no JSON ({error}).", subject=shown(path), hint=_HINT) from error
-            self._document = _Part(document, "the document", shown(path))
+                raise UnreadableArchive(f"it is no JSON ({error}).", subject=shown(path), hint=HINT) from error
+            self._document = Part(document, "the document", shown(path))
             if self._document.number("format") != _FORMAT:
                 raise UnreadableArchive(
-                    f"it is no description of a host: its `format` is not {_FORMAT}.", subject=shown(path), hint=_HINT
+                    f"it is no description of a host: its `format` is not {_FORMAT}.", subject=shown(path), hint=HINT
                 )
         return self._document
+
+    def _repeated(self, place: str, what: str, name: str) -> Problem:
+        return self._broken(place, f"the {what} {name[:_NAME_CHARACTERS]} stands there before; the first counts")
 
     def _broken(self, place: str, reason: str) -> Problem:
         return Problem(
             f"{place} in {shown(self.path / DESCRIPTION)}",
             UnreadableArchive.kind,
             f"it is malformed ({reason}).",
-            _HINT,
+            HINT,
         )
 
 
-class _Part:
-    """A mapping of the description, whose values are of the kind asked for or raise UnreadableArchive."""
-
-    def __init__(self, value: object, place: str, source: str) -> None:
-        self.place = place
-        self._source = source
-        if not isinstance(value, dict):
-            raise self._wrong("", "a mapping")
-        self.values: dict[str, Any] = value
-
-    def part(self, key: str) -> _Part:
-        """A mapping; an empty one where there is none."""
-        value = self.values.get(key)
-        return _Part({} if value is None else value, f"{self.place} → {printable(key)}", self._source)
-
-    def parts(self, key: str) -> list[_Part]:
-        """A list of mappings."""
-        return [_Part(item, f"{key} {number}", self._source) for number, item in enumerate(self._list(key), start=1)]
-
-    def text(self, key: str, otherwise: str = "") -> str:
-        """A text, safe to store and to print."""
-        value = self.values.get(key)
-        if value is not None and not isinstance(value, str):
-            raise self._wrong(key, "a text")
-        return printable(value) if value is not None else otherwise
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts."""
-        values = self._list(key)
-        if not all(isinstance(value, str) for value in values):
-            raise self._wrong(key, "a list of texts")
-        return tuple(printable(value) for value in values)
-
-    def number(self, key: str) -> int | None:
-        """A whole number that is not negative; None where there is none."""
-        return self._number(key, self.values.get(key))
-
-    def numbers(self, key: str) -> list[int]:
-        """A list of such numbers."""
-        return [self._number(key, value) or 0 for value in self._list(key)]
-
-    def flag(self, key: str) -> bool:
-        """Yes or no; no where it is missing."""
-        value = self.values.get(key)
-        if value is not None and not isinstance(value, bool):
-            raise self._wrong(key, "true or false")
-        return bool(value)
-
-    def _number(self, key: str, value: object) -> int | None:
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _BYTES:
-            raise self._wrong(key, "a number")
-        return value
-
-    def _list(self, key: str) -> Sequence[Any]:
-        values = self.values.get(key)
-        if values is None:
-            return ()
-        if not isinstance(values, list) or len(values) > _ITEMS:
-            raise self._wrong(key, f"a list of at most {_ITEMS:,}")
-        return values
-
-    def _wrong(self, key: str, wanted: str) -> UnreadableArchive:
-        what = f"`{key}` of {self.place}" if key else self.place
-        return UnreadableArchive(f"{what} is not {wanted}.", subject=self._source, hint=_HINT)
-
-
-def _described_image(image: Image, described: _Part) -> Image:
+def _described_image(image: Image, described: Part) -> Image:
     sizes = described.numbers("layer_bytes")
     size_bytes = sum(sizes) if len(sizes) == len(image.layers) else None
     return replace(image, digests=described.texts("digests"), size_bytes=size_bytes)
 
 
-def _container(item: _Part) -> Container:
+def _container(item: Part) -> Container:
     inspected: Mapping[str, Any] = item.part("inspect").values
     return container_from_inspect(inspected, item.number("writable_bytes"), item.number("log_bytes"))
+
+
+def _total(sizes: Iterable[int]) -> int:
+    return min(sum(sizes), _MOST_BYTES)

@@ -11,6 +11,8 @@ from imgopt_pipeline.hosts.models import Container, Mount
 from imgopt_pipeline.names import printable
 
 _COMPOSE = "com.docker.compose."
+_MOST = 2**63 - 1
+"""The largest number that the warehouse holds."""
 
 
 def container_from_inspect(
@@ -40,18 +42,23 @@ def container_from_inspect(
         created_at=parse_time(inspected.get("Created")),
         started_at=parse_time(state.get("StartedAt")),
         restart_policy=printable(str((host.get("RestartPolicy") or {}).get("Name") or "no")),
-        restart_count=int(inspected.get("RestartCount") or 0),
+        restart_count=_number(inspected.get("RestartCount")) or 0,
         compose_project=label("project"),
         compose_service=label("service"),
         compose_working_dir=label("project.working_dir"),
         compose_config_files=tuple(name for name in files.split(",") if name),
         mounts=_mounts(inspected.get("Mounts") or [], host.get("Tmpfs") or {}),
-        memory_limit_bytes=host.get("Memory") or None,
+        memory_limit_bytes=_number(host.get("Memory")) or None,  # 0 stands for no limit
         log_driver=printable(str((host.get("LogConfig") or {}).get("Type") or "")),
         log_bytes=log_bytes,
         writable_bytes=writable_bytes,
         gpu=container_gpu(inspected, gpu_processes),
     )
+
+
+def _number(value: object) -> int | None:
+    """A whole number that is not negative and that the warehouse holds; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else None
 
 
 def _mounts(mounts: Sequence[Mapping[str, Any]], tmpfs: Mapping[str, str]) -> tuple[Mount, ...]:

@@ -144,6 +144,8 @@ def test_who_owns_a_folder() -> None:
         "opt/yarn-v1.22.22",
     }
     assert len(packages) == 7
+    vendored = packages.pop("app/node_modules/@s/x/dist/compiled/z")
+    assert (vendored.document, vendored.files) == ("app/node_modules/@s/x/dist/compiled/z/package.json", ())
     assert all(package.files == (f"{location}/package.json",) for location, package in packages.items())
 
 

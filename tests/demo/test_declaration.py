@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,19 @@ def test_short_forms(tmp_path: Path) -> None:
         ("base: os", "base: os\n    zzz: 3MB", "images → acme/app: there is no key 'zzz' here; known: name, tags"),
         ("name: acme/app", "name: Acme App", "'Acme App' is no name of an image"),
         ("gpus: all", "gpus: some", "containers → app_1 → gpus"),
+        ("volumes: {data", "volumes: {'../../victim'", "volumes 1 → name: '../../victim' is no name"),
+        ("name: app_1", "name: ../app", "containers → ../app → name: '../app' is no name"),
+        ("name: acme/app", f"name: {'a' * 300}", "is too long for a name of an image: 220 characters"),
+        ("app/data.bin", f"app/{'b' * 300}", "is too long: a name may take 255 bytes, a path 3,000"),
+        (
+            "build_cache: 20MB",
+            "build_cache: {size: 5, reclaimable: 10}",
+            "reclaimable: 10 bytes are more than its size, 5",
+        ),
+        ("name: acme/app", 'name: "a\\e[31m"', "images → a\\x1b[31m → name: 'a\\x1b[31m' is no name"),
+        ("base: os", 'base: "\\e[31m"', "there is no base or image '\\x1b[31m'"),
+        ("volumes: {data: 3MB}", "images: []", "the key 'images' stands there twice"),
+        ("size: 17.3kB", "size: 17.3kB\n        size: 3kB", "the key 'size' stands there twice"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, right: str, wrong: str, told: str) -> None:
@@ -93,6 +107,7 @@ def test_faults_are_named(tmp_path: Path, right: str, wrong: str, told: str) -> 
         read_fleet(path)
 
     assert told in caught.value.message
+    assert caught.value.message.isprintable()
     assert caught.value.subject == str(path)
 
 
@@ -100,6 +115,20 @@ def test_faults_are_named(tmp_path: Path, right: str, wrong: str, told: str) -> 
 def test_what_is_no_declaration_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError):
         read_fleet(declared(tmp_path, text))
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(SettingsError, match="it is no regular file"):
+            read_fleet(path)
+
+
+def test_a_merged_mapping_may_be_overridden(tmp_path: Path) -> None:
+    text = """
+    images: [{name: "a:1", layers: [&a {run: x, size: 1kB}, &b {<<: *a, size: 2kB}, {<<: *b, size: 3kB}]}]
+    """
+    assert [layer.size for layer in read_fleet(declared(tmp_path, text)).images[0].layers] == [1_000, 2_000, 3_000]
 
 
 def test_bases_in_a_ring(tmp_path: Path) -> None:

@@ -238,3 +238,35 @@ def test_what_does_not_add_up_is_told(declaration: Path, tmp_path: Path, right: 
         make_fleet(declaration, tmp_path / "fleet")
 
     assert caught.value.subject == str(declaration)
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        "files: {../../../victim: 5}",
+        'python: ["a==../../../../../../victim"]',
+        "python: [{a==1: {scripts: [../../../../../../victim]}}]",
+        'python: [{a==1: {module: m, files: {"../../../victim": 5}}}]',
+        'debian: ["../../../../../../victim=1"]',
+        'alpine: ["../../../../../../victim=1"]',
+        'node: {packages: ["../../../../../../victim@1"]}',
+        f'node: {{packages: ["{"n" * 300}@1"]}}',
+    ],
+)
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, contents: str) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text(f"directories:\n  - path: /srv/x\n    {contents}\n")
+
+    with pytest.raises(SettingsError, match=r"is no path of a file|is too long"):
+        make_fleet(path, tmp_path / "deep" / "fleet")
+
+    assert not list(tmp_path.rglob("*victim*"))
+    assert not (tmp_path / "deep").exists()
+
+
+def test_two_images_of_one_folder_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text("images: [{name: 'a/b:1', layers: [{run: x}]}, {name: 'a_b:1', layers: [{run: y}]}]")
+
+    with pytest.raises(SettingsError, match="a/b:1 and a_b:1 would lie in one folder"):
+        make_fleet(path, tmp_path / "fleet")

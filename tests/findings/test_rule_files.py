@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ HEADER = """-- title: A title
 """
 COLUMNS = """'host' AS subject_kind, 'web' AS subject, NULL AS image_id, NULL AS path, 0 AS size_bytes, 0 AS low_bytes,
     0 AS likely_bytes, 0 AS high_bytes, 'seen' AS evidence, 'do it' AS advice"""
+QUOTED_SEEN, LONG, HUGE = "'seen'", "repeat('x', 4000)", "repeat('x', 2000000000)"
 GOOD = f"{HEADER}SELECT {COLUMNS}\n"
 VALUES = rule_values(Settings(home=Path()))
 BAD = {
@@ -125,10 +128,16 @@ def test_odd_files_are_named_and_passed_over(tmp_path: Path) -> None:
     (folder / "binary.sql").write_bytes(b"-- title: \xff\xfe")
     (folder / "zero.sql").write_bytes(b"-- title: \0")
     (folder / "gone.sql").symlink_to(tmp_path / "nowhere")
+    (folder / "ring.sql").symlink_to(folder / "ring.sql")
     (folder / "folder.sql").mkdir()
+    os.mkfifo(folder / "pipe.sql")
     rules, problems = load_rules(folder)
     assert rules == built_in_rules()
-    assert {Path(problem.subject).name for problem in problems} == {"huge.sql", "binary.sql", "zero.sql"}
+    reasons = {Path(problem.subject).name: problem.message for problem in problems}
+    assert reasons.keys() == {f"{name}.sql" for name in ("huge", "binary", "zero", "gone", "ring", "folder", "pipe")}
+    assert "it is no regular file" in reasons["pipe.sql"]
+    assert "it is no regular file" in reasons["folder.sql"]
+    assert "No such file" in reasons["gone.sql"]
 
 
 def test_a_missing_folder_is_a_problem_and_not_the_end(tmp_path: Path) -> None:
@@ -188,6 +197,55 @@ def test_more_rows_than_the_limit_are_cut_and_said(tmp_path: Path) -> None:
     done = run(tmp_path, f"SELECT {COLUMNS} FROM range(50)", rows=20)
     assert len(done.findings) == 20
     assert "more than 20 things" in done.problems[0].message
+
+
+def test_long_texts_are_cut_in_the_database_and_it_is_said(tmp_path: Path) -> None:
+    text = COLUMNS.replace("'seen'", "repeat('ä', 300000)")
+    tracemalloc.start()
+    done = run(tmp_path, f"SELECT {text} FROM range(100)")
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {row["evidence"] for row in done.findings} == {"ä" * 3_999 + "…"}
+    (problem,) = done.problems
+    assert problem.kind == "findings cut off"
+    assert problem.message.startswith("100 findings of the rule had texts of more than 4,000 characters")
+    assert peak_bytes < 10_000_000
+
+
+def test_a_text_of_the_full_length_is_kept(tmp_path: Path) -> None:
+    done = run(tmp_path, "SELECT " + COLUMNS.replace("'seen'", "repeat('x', 4000)"))
+    assert done.findings[0]["evidence"] == "x" * 4_000
+    assert done.problems == []
+
+
+def test_texts_that_are_too_much_together_cut_the_rows(tmp_path: Path) -> None:
+    done = run(tmp_path, f"SELECT {COLUMNS.replace(QUOTED_SEEN, LONG)} FROM range(9000)", f"SELECT {COLUMNS}")
+    assert 4_000 < len(done.findings) < 5_100
+    assert "its texts take too much; the first" in done.problems[0].message
+    assert done.findings[-1]["rule_id"] == "own-1"
+
+
+def test_a_text_beyond_the_memory_limit_stops_the_rule_and_no_other(tmp_path: Path) -> None:
+    done = run(tmp_path, f"SELECT {COLUMNS.replace(QUOTED_SEEN, HUGE)}", f"SELECT {COLUMNS}")
+    assert "Out of Memory" in done.problems[0].message
+    assert [row["rule_id"] for row in done.findings] == ["own-1"]
+
+
+@pytest.mark.parametrize("value", ["1.7", "true", "1.0::DOUBLE", "'5'", "DATE '2026-01-01'", "[1]", "'inf'::DOUBLE"])
+def test_bytes_are_whole_numbers(tmp_path: Path, value: str) -> None:
+    text = "SELECT " + COLUMNS.replace("0 AS size_bytes", f"{value} AS size_bytes")
+    done = run(tmp_path, text, f"SELECT {COLUMNS}")
+    assert len(done.findings) == 1
+    assert "size_bytes is " in done.problems[0].message
+    assert "instead of a whole number" in done.problems[0].message
+    _, problems = load_rules(folder_of(tmp_path, **{"my-rule": HEADER + text}))
+    assert "size_bytes is " in problems[0].message
+
+
+@pytest.mark.parametrize("value", ["repeat('x', 10)::BLOB", "range(5)", "{'a': 1}", "5", "DATE '2026-01-01'"])
+def test_evidence_is_text(tmp_path: Path, value: str) -> None:
+    done = run(tmp_path, "SELECT " + COLUMNS.replace("'seen'", value))
+    assert "evidence is no text" in done.problems[0].message
 
 
 def test_odd_text_of_a_rule_is_escaped(tmp_path: Path) -> None:

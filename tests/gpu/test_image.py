@@ -8,6 +8,7 @@ import pytest
 
 from imgopt_pipeline.gpu.image import GpuFiles, ImageGpu, image_gpu
 from imgopt_pipeline.gpu.variants import gpu_role
+from imgopt_pipeline.names import printable
 
 SITE = "usr/local/lib/python3.11/site-packages"
 TORCH = f"{SITE}/torch/version.py"
@@ -43,6 +44,14 @@ def test_torch_from_a_registry_says_cuda_only_in_its_version_file() -> None:
     assert (found.build, found.need, found.gpu_bytes) == ("cuda", "optional", 2_000_000)
     assert found.versions == ("torch 2.8.0+cu128", "CUDA 12.8")
     assert [piece.source for piece in found.evidence if piece.value == "cuda"] == [TORCH, SITE]
+
+
+def test_odd_paths_are_escaped_once() -> None:
+    path = printable(f"opt/\x1b[31m/{TORCH}")
+    files = [GpuFiles("torch", "cuda", 5_000_000, 1, path)]
+    found = image_gpu([package("torch", "2.8.0")], {path: torch_file("2.8.0+\x1bcu128", "12.8")}, {}, files)
+    assert {piece.source for piece in found.evidence if piece.value == "cuda"} == {path}
+    assert found.versions[0] == "torch 2.8.0+\\x1bcu128"
 
 
 def test_torch_for_the_cpu() -> None:

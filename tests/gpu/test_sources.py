@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imgopt_pipeline.gpu import sources
+from imgopt_pipeline.gpu.image import image_gpu
+from imgopt_pipeline.gpu.judgement import check_image
 from imgopt_pipeline.gpu.need import need_of
 from imgopt_pipeline.gpu.sources import SOURCE_BYTES, source_evidence
+from imgopt_pipeline.hosts.models import HostGpu
+from imgopt_pipeline.names import printable
 
 DEMANDS = {
     "call": "model.cuda()",
@@ -170,9 +175,24 @@ def test_invalid_escapes_in_a_source_are_no_warnings_of_ours(recwarn: pytest.War
     assert not recwarn.list
 
 
-def test_odd_names_are_printable() -> None:
-    (piece,) = source_evidence({"app/\x1b[31m.py": b"m.cuda()"}).evidence
+def test_odd_names_are_escaped_once() -> None:
+    """Documents go by paths that are printable already."""
+    path = printable("app/\x1b[31m.py")
+    (piece,) = source_evidence({path: b"m.cuda()"}).evidence
     assert piece.source == "app/\\x1b[31m.py:1"
+    (warning,) = source_evidence({path: b"device ="}).warnings
+    assert warning.startswith("app/\\x1b[31m.py is no Python")
+
+
+def test_sources_that_time_did_not_allow_to_look_at_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_SECONDS", 0.0)
+    found = source_evidence({f"app/{name}.py": b"m.cuda()" for name in "abc"})
+    (piece,) = found.evidence
+    assert (piece.aspect, piece.weight, piece.value, piece.source) == ("need", "weak", "unknown", "app/a.py")
+    assert piece.statement == "3 Python sources of 3 were not looked at: what the code needs may be incomplete"
+    assert found.warnings == ("3 Python sources of 3 were not looked at.",)
+    check = check_image(image_gpu([], {"app/a.py": b"m.cuda()"}, {}), [], HostGpu())
+    assert "1 Python source of 1 was not looked at" in check.evidence[0].statement
 
 
 LINES = [*DEMANDS.values(), *FALLBACKS.values(), *TRAPS.values(), *OTHERS]

@@ -83,6 +83,15 @@ def test_no_grant_no_gpu_and_no_demand_is_denied() -> None:
     assert verdict(check_container(cuda_image(), ContainerGpu("runc"), NO_GPU)) == ("denied", "high", False)
 
 
+def test_a_sentence_does_not_change_the_name_it_begins_with() -> None:
+    image = cuda_image("required")
+    assert check_image(image, [], NO_GPU, name="h/sources:1").explanation.startswith("h/sources:1 asks for a GPU")
+    check = check_container(image, ContainerGpu("runc"), NO_GPU, name="web")
+    assert check.explanation.startswith("web asks for a GPU")
+    assert check_image(image, [check], NO_GPU).explanation.startswith("web asks for a GPU")
+    assert check_image(image, [], NO_GPU).explanation.startswith("This image asks for a GPU")
+
+
 def test_a_process_on_the_gpu_is_certain_use() -> None:
     container = ContainerGpu("runc", ("capability gpu, count all",), processes=("python3 (PID 4321)",))
     check = check_container(cuda_image("required"), container, WITH_GPU)

@@ -10,6 +10,7 @@ import pytest
 
 from imgopt_pipeline.errors import UnreadableArchive
 from imgopt_pipeline.hosts.described import DescribedHost, is_described
+from imgopt_pipeline.hosts.engine_containers import container_from_inspect
 from imgopt_pipeline.hosts.models import DiskUsage, Mount
 from tests.small_archive import write_archive
 
@@ -129,6 +130,13 @@ def test_a_broken_document(tmp_path: Path, content: bytes, told: str) -> None:
         ({"volumes": [{"name": 3}]}, "volumes", "`name` of volumes 1 is not a text"),
         ({"volumes": [{"size_bytes": -1}]}, "volumes", "`size_bytes` of volumes 1 is not a number"),
         ({"volumes": [{"size_bytes": 1e9}]}, "volumes", "`size_bytes` of volumes 1 is not a number"),
+        (
+            {"volumes": [{"size_bytes": 10**15 + 1}]},
+            "volumes",
+            "`size_bytes` of volumes 1 is not a number from 0 to 1,000",
+        ),
+        ({"processes": [{"pid": 10**18}]}, "processes", "`pid` of processes 1 is not a number from 0 to 1,000,000,000"),
+        ({"build_cache": {"items": 10**18}}, "disk_usage", "`items` of the document → build_cache is not a number"),
         ({"gpu": {"devices": [1]}}, "gpus", "`devices` of the document → gpu is not a list of texts"),
         ({"gpu": []}, "gpus", "the document → gpu is not a mapping"),
         ({"engine": {"version": []}}, "facts", "`version` of the document → engine is not a text"),
@@ -162,6 +170,33 @@ def test_one_broken_container_is_a_problem_and_the_others_are_read(tmp_path: Pat
     assert "host.json" in problem.subject
     host.containers()
     assert len(host.problems()) == 1
+
+
+def test_what_stands_there_twice_counts_once_and_is_named(tmp_path: Path) -> None:
+    volumes = [{"name": "data", "size_bytes": 300}, {"name": "data", "size_bytes": 7}]
+    host = described(tmp_path, containers=DESCRIPTION["containers"] * 2, volumes=volumes)
+
+    assert [container.name for container in host.containers()] == ["app_1"]
+    assert [(volume.name, volume.size_bytes) for volume in host.volumes()] == [("data", 300)]
+    assert host.disk_usage()[2] == DiskUsage("volumes", 1, 1, 300, 0)
+    assert [(problem.subject.partition(" in ")[0], problem.message) for problem in host.problems()] == [
+        ("containers 2", "it is malformed (the container ID c1 stands there before; the first counts)."),
+        ("volumes 2", "it is malformed (the volume data stands there before; the first counts)."),
+    ]
+
+
+def test_sums_stay_within_what_the_warehouse_holds(tmp_path: Path) -> None:
+    host = described(tmp_path, volumes=[{"name": f"v{number}", "size_bytes": 10**15} for number in range(10_000)])
+    assert host.disk_usage()[2] == DiskUsage("volumes", 10_000, 0, 2**63 - 1, 2**63 - 1)
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30, -1, True, "5", 1.5])
+def test_numbers_of_containers_that_the_warehouse_does_not_hold(number: Any) -> None:
+    container = container_from_inspect(
+        {"Id": "x", "RestartCount": number, "HostConfig": {"Memory": number}}, None, None
+    )
+
+    assert (container.restart_count, container.memory_limit_bytes) == (0, None)
 
 
 def test_odd_names_are_escaped(tmp_path: Path) -> None:
