@@ -101,7 +101,7 @@ def test_report_says_what_was_found(audited: Audited) -> None:
     assert re.search(r"^annotated:1 .* unused *$", report, re.M)
     dangling = re.findall(r"^[0-9a-f]{12} .* stopped, dangling *$", report, re.M)
     assert len(dangling) == audited.dangling
-    assert "0 images over 2 GB" in report
+    assert "over 2 GB" not in report
     for kind in ("images", "containers", "volumes", "build cache"):
         assert re.search(rf"^{kind} ", report, re.M), kind
     assert str(audited.home / "imgopt.duckdb") in report and "imgopt ui" in report
