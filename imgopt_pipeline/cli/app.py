@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 from typing import Annotated, NoReturn
 
@@ -13,6 +14,8 @@ from imgopt_pipeline.cli import audits, contents, demos, gpus, images, inspectio
 from imgopt_pipeline.cli.output import errors, make_output_safe
 from imgopt_pipeline.errors import ImgoptError, Interrupted
 from imgopt_pipeline.interrupts import raise_interrupts
+
+_GARBAGE_OBJECTS = 100_000
 
 app = typer.Typer(
     name="imgopt",
@@ -41,6 +44,8 @@ def main() -> NoReturn:
     """Run the program. Exit codes: 0 fine, 1 a gate failed, 2 usage, 3 a host or its data could not be read."""
     raise_interrupts()
     make_output_safe()
+    # A layer is tens of thousands of small objects, none of which refers back to another.
+    gc.set_threshold(_GARBAGE_OBJECTS)
     try:
         app(prog_name="imgopt")
     except ImgoptError as error:

@@ -12,7 +12,6 @@ import typer
 
 from imgopt_pipeline.cli.output import print_json, show, shown_progress
 from imgopt_pipeline.reports.image import failed_gates, inspection_document, inspection_view
-from imgopt_pipeline.reports.image_contents import contents_document, contents_view
 from imgopt_pipeline.settings import Settings, load_settings
 from imgopt_pipeline.units import parse_bytes
 
@@ -57,6 +56,7 @@ def inspect(
             show(*inspection_view(analysis))
         return
     from imgopt_pipeline.examining import examine_image
+    from imgopt_pipeline.reports.image_contents import contents_document, contents_view
 
     with _opened(subject, host, image, platform, verify, no_cache) as (opened, found, cache, verify_bytes):
         examined = examine_image(opened, found, cache, verify_bytes=verify_bytes)
