@@ -228,6 +228,7 @@ def _extension(source: TarSource, size: int) -> bytes:
 
 
 def _content(source: TarSource, size: int) -> bytes:
+    """A file's content; unlike an extension it may be the last thing of a tar whose padding is cut off."""
     content = source.read(size + padding(size))
     if len(content) < size:
         raise _truncated()

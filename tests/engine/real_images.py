@@ -27,7 +27,8 @@ _TOP = Path(__file__).resolve().parents[2]
 _NO_NETWORK = re.compile(
     r"Temporary failure resolving|Could not resolve|Name or service not known|Network is unreachable|Connection refused"
     r"|Connection timed out|No route to host|Failed to establish a new connection|ENOTFOUND|ECONNREFUSED|ETIMEDOUT"
-    r"|EAI_AGAIN|Could not find a version that satisfies|Couldn't download|Unable to locate package",
+    r"|EAI_AGAIN|Couldn't download|CERTIFICATE_VERIFY_FAILED|SSLError|confirming the ssl certificate"
+    r"|UNABLE_TO_GET_ISSUER_CERT|UNABLE_TO_VERIFY_LEAF|SELF_SIGNED_CERT",
 )
 #: Begins a step that downloads: with the machine's certificates, where it has such.
 _DOWNLOADING = r"""--mount=type=secret,id=ca,target=/run/ca.crt if [ -e /run/ca.crt ]; then \
