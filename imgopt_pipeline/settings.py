@@ -119,6 +119,63 @@ class FindingSettings(_Strict):
         return folder.absolute() if folder is not None else None
 
 
+class BuildSettings(_Strict):
+    """How optimized images are built and checked. `budget` bounds the builds that one optimization may take.
+
+    `cpu_index` and `find_links` are where CPU-only packages come from: a package index, and folders or pages of
+    wheels. `cache_bytes` is what stays of the build cache afterwards.
+    """
+
+    time_limit_seconds: float = Field(default=3600, gt=0)
+    memory_bytes: Size | None = None
+    budget: int = Field(default=8, ge=1)
+    network: Literal["default", "host", "none"] = "default"
+    cpu_index: str | None = "https://download.pytorch.org/whl/cpu"
+    find_links: tuple[str, ...] = ()
+    secrets: dict[str, Path] = Field(default_factory=dict)
+    context_bytes: Size = 10_000_000_000
+    cache_bytes: Size = 10_000_000_000
+    soak_seconds: float = Field(default=10, ge=0)
+    start_seconds: float = Field(default=120, gt=0)
+    check_memory_bytes: Size | None = None
+
+
+class ProbeSettings(_Strict):
+    """What to ask a started container: a `path` over HTTP, or whether its `port` opens.
+
+    `status` and `body` (a regular expression) are what must come; by default what the image in use answers.
+    """
+
+    path: str | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+    status: int | None = Field(default=None, ge=100, le=599)
+    body: str | None = None
+
+
+class DoubleSettings(_Strict):
+    """A stand-in for a service that a container needs to start, under the name it asks for."""
+
+    image: str
+    environment: dict[str, str] = Field(default_factory=dict)
+    command: list[str] | None = None
+
+
+class TargetSettings(_Strict):
+    """What imgopt cannot know of one image: where it is built from, and how to try it."""
+
+    dockerfile: Path | None = None
+    context: Path | None = None
+    arguments: dict[str, str] = Field(default_factory=dict)
+    stage: str | None = None
+    secrets: dict[str, Path] = Field(default_factory=dict)
+    probes: tuple[ProbeSettings, ...] = ()
+    smoke: str | list[str] | None = None
+    environment: dict[str, str] = Field(default_factory=dict)
+    doubles: dict[str, DoubleSettings] = Field(default_factory=dict)
+    soak_seconds: float | None = Field(default=None, ge=0)
+    without: tuple[str, ...] = ()
+
+
 class LimitSettings(_Strict):
     """Bounds that keep hostile images from filling memory, disk or time; see `limits.py`."""
 
@@ -144,6 +201,8 @@ class Settings(BaseSettings):
     gates: GateSettings = GateSettings()
     findings: FindingSettings = FindingSettings()
     limits: LimitSettings = LimitSettings()
+    builds: BuildSettings = BuildSettings()
+    targets: dict[str, TargetSettings] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -211,6 +270,11 @@ class Paths:
     @property
     def dagster(self) -> Path:
         return self.home / "dagster"
+
+    @property
+    def builds(self) -> Path:
+        """Logs, Dockerfiles and diffs of optimized builds."""
+        return self.home / "builds"
 
 
 def load_settings(config: Path | None = None) -> Settings:
