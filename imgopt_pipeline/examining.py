@@ -7,9 +7,12 @@ commands that look at one image. Knows neither dagster nor the warehouse's file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from imgopt_pipeline import progress
 from imgopt_pipeline.contents.documents import documents_of
@@ -21,8 +24,8 @@ from imgopt_pipeline.errors import HostUnreachable, ImgoptError
 from imgopt_pipeline.findings.removable import removable_rows
 from imgopt_pipeline.gpu.image import ImageGpu, gpu_files, image_gpu
 from imgopt_pipeline.gpu.variants import GPU_ONLY_CONDITION, gpu_role
-from imgopt_pipeline.gpu.verdict import GpuCheck, check_image
-from imgopt_pipeline.hosts.models import Image, Problem
+from imgopt_pipeline.gpu.verdict import GpuCheck, check_container, check_image
+from imgopt_pipeline.hosts.models import Container, Image, Problem
 from imgopt_pipeline.hosts.opening import AnyHost
 from imgopt_pipeline.layers.analysis import ImageAnalysis, analysis_of, image_layers
 from imgopt_pipeline.layers.merge import ImageTree, open_tree
@@ -51,7 +54,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """An image's layers and contents, and the GPU verdict on it alone: its containers are not looked at."""
+    """An image's layers and contents, and the GPU verdict on it with the containers that were looked at."""
 
     analysis: ImageAnalysis
     contents: Contents
@@ -62,13 +65,30 @@ def examine_image(
     host: AnyHost, image: Image, cache_folder: Path, *, verify_bytes: int, removable: bool = False
 ) -> Examination:
     """Examine one image; `removable` says also what could be removed. Raises ImgoptError for an unreadable layer."""
+    with open_examination(host, image, cache_folder, verify_bytes=verify_bytes, removable=removable) as (found, _):
+        return found
+
+
+@contextmanager
+def open_examination(
+    host: AnyHost,
+    image: Image,
+    cache_folder: Path,
+    *,
+    verify_bytes: int,
+    containers: Sequence[Container] = (),
+    removable: bool = False,
+) -> Iterator[tuple[Examination, duckdb.DuckDBPyConnection]]:
+    """The same, judged with its containers, and the scratch database of its tree for as long as the block lasts."""
     with (
         image_layers(host, image, cache_folder, verify_bytes=verify_bytes) as read,
         open_tree(read.paths(image)) as tree,
     ):
         contents = _contents(host, image, tree, _kept(image, read), removable=removable)
-        check = check_image(contents.gpu, [], host.gpus(), name=image.name)
-        return Examination(analysis_of(image, read, tree.merged), contents, check)
+        gpus = host.gpus()
+        checks = [check_container(contents.gpu, one.gpu, gpus, name=one.name) for one in containers]
+        check = check_image(contents.gpu, checks, gpus, name=image.name)
+        yield Examination(analysis_of(image, read, tree.merged), contents, check), tree.connection
 
 
 def examine_contents(

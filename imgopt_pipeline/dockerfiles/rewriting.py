@@ -21,7 +21,7 @@ from imgopt_pipeline.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: its rule, the line in the original, the reason. `expected` is None where nothing is known."""
+    """One change: its rule, the line in the original (0: the .dockerignore), the reason."""
 
     technique: str
     line: int
@@ -30,7 +30,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A rule that changed something, what it is expected to free, and what shows that it held."""
+    """A rule that changed something, and what shows that it held.
+
+    `expected`: what it frees where that is not what the claims on the image say.
+    """
 
     technique: str
     title: str
@@ -44,7 +47,7 @@ class Rewrite:
     """The rewritten text beside the original, and everything that a build of it has to know.
 
     `left_out`: per rule in words why it changed nothing, where that is worth telling. `ignore_lines` are to be added
-    to the context's .dockerignore.
+    to the context's .dockerignore. `origins`: for each line of the text, its line in the original.
     """
 
     original: str
@@ -56,6 +59,7 @@ class Rewrite:
     contexts: Mapping[str, str] = field(default_factory=dict)
     explains: tuple[str, ...] = ()
     replaces: Mapping[str, str] = field(default_factory=dict)
+    origins: tuple[int, ...] = ()
 
     @property
     def techniques(self) -> tuple[str, ...]:
@@ -91,7 +95,9 @@ def rewrite(
     sources: PackageSources | None = None,
     packages: Sequence[str] = (),
 ) -> Rewrite:
-    """The text as these rules leave it; `packages` of the distribution are known to be missing without. Raises DockerfileError where the original does not parse.
+    """The text as these rules leave it; `packages` of the distribution are known to be missing without them.
+
+    Raises DockerfileError where the original does not parse.
 
     A rule whose result would not parse, or would change more than it says, is left out and named in `left_out`.
     """
@@ -133,7 +139,7 @@ def rewrite(
                 rule.title,
                 rule.level,
                 rule.proof,
-                proposal.expected or draft.claimed(rule.technique),
+                proposal.expected,
             )
         )
         changes += [Change(rule.technique, draft.origins[step.line - 1], step.reason) for step in proposal.steps]
@@ -151,6 +157,7 @@ def rewrite(
         contexts={name: value for proposal in proposals for name, value in proposal.contexts.items()},
         explains=tuple(dict.fromkeys(field for proposal in proposals for field in proposal.explains)),
         replaces={name: value for proposal in proposals for name, value in proposal.replaces.items()},
+        origins=draft.origins,
     )
 
 

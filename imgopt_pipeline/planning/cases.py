@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from imgopt_pipeline.planning.corrections import corrected_estimate, learned_risk
 from imgopt_pipeline.planning.estimates import Estimate, content_key, freeable_claims, shared_chains, union_estimate
-from imgopt_pipeline.planning.facts import LEVELS, AuditFacts, ClaimGroup, ImageFacts
+from imgopt_pipeline.planning.facts import LEVELS, AuditFacts, ClaimGroup, ImageFacts, Record
 from imgopt_pipeline.planning.gpu_words import cpu_only_edits, cpu_only_means, may_need_none
 from imgopt_pipeline.planning.provenance import Provenance, provenance
 from imgopt_pipeline.planning.techniques import ORDER, RISKS, TECHNIQUES
@@ -43,6 +44,7 @@ class Case:
     shared_bytes: int
     sharers: tuple[str, ...]
     leftovers: tuple[str, ...]
+    records: Mapping[str, Record]
 
     @property
     def share(self) -> float:
@@ -64,12 +66,19 @@ class Case:
         """The same where its GPU code may go as well: at most, since nobody knows."""
         last = len(LEVELS) - 1
         groups = [replace(g, levels={**g.levels, "R1": last}) if "R1" in g.levels else g for g in self.groups]
-        return replace(self, estimate=union_estimate(groups, TECHNIQUES))
+        return replace(self, estimate=corrected_estimate(union_estimate(groups, TECHNIQUES), self.records))
 
     @property
     def risk(self) -> str:
         """The highest risk of the techniques that carry the gain."""
-        return max((TECHNIQUES[t].risk for t in self.estimate.carriers(CARRYING_SHARE)), key=RISKS.index, default="low")
+        carriers = self.estimate.carriers(CARRYING_SHARE)
+        return max((learned_risk(t, self.records) for t in carriers), key=RISKS.index, default="low")
+
+    @property
+    def often_dropped(self) -> list[str]:
+        """Techniques carrying the gain that earlier builds had to drop oftener than not."""
+        carriers = self.estimate.carriers(CARRYING_SHARE)
+        return [t for t in carriers if learned_risk(t, self.records) != TECHNIQUES[t].risk]
 
     @property
     def complexity(self) -> str:
@@ -175,9 +184,10 @@ def cases(facts: AuditFacts, leaving: Collection[str], leftovers: Collection[str
             provenance(image, base.labels if base else {}, keeps_digests=facts.keeps_digests),
             cpu_only,
             tuple(groups),
-            estimate,
+            corrected_estimate(estimate, facts.records),
             everything.likely_bytes - estimate.likely_bytes,
             union_estimate(image.claims, techniques).likely_bytes - estimate.likely_bytes,
             tuple(sorted(by_id[other].name for other in others if other not in leftovers)),
             tuple(sorted(by_id[other].name for other in others if other in leftovers)),
+            facts.records,
         )

@@ -148,8 +148,17 @@ class FindingFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """How often a technique was kept and dropped, and its measured bytes per likely byte; None where none was."""
+
+    kept: int = 0
+    dropped: int = 0
+    measured_per_likely: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditFacts:
-    """All facts of an audit. `chain_bytes`: what each stored layer takes, by chain ID."""
+    """All facts of an audit. `chain_bytes`: what each stored layer takes, by chain ID; `records`: by technique."""
 
     engine_kind: str
     image_store: str
@@ -163,6 +172,7 @@ class AuditFacts:
     build_cache_reclaimable_bytes: int = 0
     findings: tuple[FindingFacts, ...] = ()
     chain_bytes: Mapping[str, int] = field(default_factory=dict)
+    records: Mapping[str, Record] = field(default_factory=dict)
 
     @property
     def has_engine(self) -> bool:
@@ -205,7 +215,14 @@ def load_facts(connection: duckdb.DuckDBPyConnection, audit_id: str) -> AuditFac
         build_cache_reclaimable_bytes=min(cache["reclaimable_bytes"], cache["size_bytes"]),
         findings=tuple(FindingFacts(**row) for row in rows("findings")),
         chain_bytes={row["chain_id"]: row["size_bytes"] for row in layers if row["size_bytes"] is not None},
+        records=load_records(connection),
     )
+
+
+def load_records(connection: duckdb.DuckDBPyConnection) -> dict[str, Record]:
+    """What builds so far teach about each technique."""
+    text = resources.files(__package__).joinpath("select_records.sql").read_text()
+    return {row.pop("technique"): Record(**row) for row in fetch_rows(connection, text)}
 
 
 def claim_levels(claims: Iterable[str]) -> dict[str, int]:

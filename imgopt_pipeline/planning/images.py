@@ -210,6 +210,8 @@ def _sentences(case: Case, facts: AuditFacts, why: str) -> list[str]:
         free = f"A CPU-only build would free another {format_bytes(case.undecided_bytes)} if it needs no GPU."
         sentences += filter(None, (free, unknown))
     sentences.append(why)
+    if case.often_dropped:
+        sentences.append(f"Earlier builds mostly had to go without {_names(case.often_dropped)}.")
     if case.shared_bytes >= WORTHWHILE_BYTES:
         sentences.append(
             f"{format_bytes(case.shared_bytes)} more lie in layers that it shares with {_names(case.sharers)}, and"

@@ -676,3 +676,126 @@ COMMENT ON COLUMN optimization_plan.counted IS 'What the gain is made of.';
 COMMENT ON COLUMN optimization_plan.reason IS 'Why this decision.';
 COMMENT ON COLUMN optimization_plan.prerequisites IS 'What has to be done or true, in order; those that begin with After follow the command.';
 COMMENT ON COLUMN optimization_plan.command IS 'The command that does it; empty where nothing is to be done.';
+
+CREATE TABLE IF NOT EXISTS builds (
+    build_id VARCHAR PRIMARY KEY,
+    host VARCHAR NOT NULL,
+    reference VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL CHECK (kind IN ('rewrite', 'flatten')),
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('kept', 'nothing to change', 'failed')),
+    source_image_id VARCHAR NOT NULL,
+    candidate_image_id VARCHAR,
+    candidate_reference VARCHAR,
+    origin VARCHAR NOT NULL,
+    dockerfile VARCHAR,
+    level VARCHAR NOT NULL,
+    techniques VARCHAR[] NOT NULL,
+    dropped VARCHAR[] NOT NULL,
+    old_bytes BIGINT NOT NULL CHECK (old_bytes >= 0),
+    new_bytes BIGINT CHECK (new_bytes >= 0),
+    low_bytes BIGINT NOT NULL CHECK (low_bytes >= 0),
+    likely_bytes BIGINT NOT NULL,
+    high_bytes BIGINT NOT NULL,
+    attempts INTEGER NOT NULL,
+    started_at TIMESTAMP NOT NULL,
+    seconds DOUBLE NOT NULL,
+    folder VARCHAR NOT NULL,
+    summary VARCHAR NOT NULL,
+    imgopt_version VARCHAR NOT NULL,
+    CHECK (low_bytes <= likely_bytes AND likely_bytes <= high_bytes)
+);
+COMMENT ON TABLE builds IS 'Each optimized build of an image: what was changed, whether the candidate passed its checks, what it measured.';
+COMMENT ON COLUMN builds.build_id IS 'Its ID, that of the Dagster run.';
+COMMENT ON COLUMN builds.host IS 'Name of the host it was built on.';
+COMMENT ON COLUMN builds.reference IS 'The image in use, as it was named.';
+COMMENT ON COLUMN builds.kind IS 'rewrite (of its Dockerfile) or flatten (its merged tree as one layer).';
+COMMENT ON COLUMN builds.outcome IS 'kept: the candidate passed its checks and is smaller; nothing to change; failed.';
+COMMENT ON COLUMN builds.source_image_id IS 'The image in use, by ID.';
+COMMENT ON COLUMN builds.candidate_image_id IS 'The candidate that was kept; null for none.';
+COMMENT ON COLUMN builds.candidate_reference IS 'The tag of the candidate that was kept; null for none.';
+COMMENT ON COLUMN builds.origin IS 'Who named the Dockerfile.';
+COMMENT ON COLUMN builds.dockerfile IS 'Path of the Dockerfile on its host; null for flatten.';
+COMMENT ON COLUMN builds.level IS 'How far rules might go: safe, balanced, aggressive, or chosen.';
+COMMENT ON COLUMN builds.techniques IS 'The rules in the candidate that was kept, or in the last attempt.';
+COMMENT ON COLUMN builds.dropped IS 'The rules that were tried and given up.';
+COMMENT ON COLUMN builds.old_bytes IS 'Stored bytes of the image in use.';
+COMMENT ON COLUMN builds.new_bytes IS 'Stored bytes of the candidate, measured; null for none.';
+COMMENT ON COLUMN builds.low_bytes IS 'Gain expected of these rules at least.';
+COMMENT ON COLUMN builds.likely_bytes IS 'Gain expected.';
+COMMENT ON COLUMN builds.high_bytes IS 'Gain expected at most.';
+COMMENT ON COLUMN builds.attempts IS 'Builds that it took.';
+COMMENT ON COLUMN builds.started_at IS 'When it began, UTC.';
+COMMENT ON COLUMN builds.seconds IS 'How long it took with all checks.';
+COMMENT ON COLUMN builds.folder IS 'Where Dockerfiles, diff and logs lie.';
+COMMENT ON COLUMN builds.summary IS 'What came of it, in a sentence.';
+COMMENT ON COLUMN builds.imgopt_version IS 'The version of imgopt.';
+
+CREATE TABLE IF NOT EXISTS build_attempts (
+    build_id VARCHAR NOT NULL,
+    attempt INTEGER NOT NULL CHECK (attempt >= 1),
+    techniques VARCHAR[] NOT NULL,
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('passed', 'check failed', 'build failed')),
+    failed_checks VARCHAR[] NOT NULL,
+    detail VARCHAR NOT NULL,
+    image_id VARCHAR,
+    size_bytes BIGINT,
+    build_seconds DOUBLE NOT NULL,
+    check_seconds DOUBLE NOT NULL,
+    log_file VARCHAR NOT NULL,
+    PRIMARY KEY (build_id, attempt)
+);
+COMMENT ON TABLE build_attempts IS 'Every build that an optimization tried, the one that was kept and those that failed.';
+COMMENT ON COLUMN build_attempts.build_id IS 'The optimized build.';
+COMMENT ON COLUMN build_attempts.attempt IS 'Counted from 1.';
+COMMENT ON COLUMN build_attempts.techniques IS 'The rules in it.';
+COMMENT ON COLUMN build_attempts.outcome IS 'passed, check failed or build failed.';
+COMMENT ON COLUMN build_attempts.failed_checks IS 'The checks that failed.';
+COMMENT ON COLUMN build_attempts.detail IS 'What failed, in words.';
+COMMENT ON COLUMN build_attempts.image_id IS 'What it built; null for nothing.';
+COMMENT ON COLUMN build_attempts.size_bytes IS 'Stored bytes of that.';
+COMMENT ON COLUMN build_attempts.build_seconds IS 'How long building took.';
+COMMENT ON COLUMN build_attempts.check_seconds IS 'How long checking took.';
+COMMENT ON COLUMN build_attempts.log_file IS 'The log of the build.';
+
+CREATE TABLE IF NOT EXISTS build_rules (
+    build_id VARCHAR NOT NULL,
+    technique VARCHAR NOT NULL,
+    title VARCHAR NOT NULL,
+    decision VARCHAR NOT NULL CHECK (decision IN ('kept', 'dropped', 'left out')),
+    reason VARCHAR NOT NULL,
+    low_bytes BIGINT,
+    likely_bytes BIGINT,
+    high_bytes BIGINT,
+    measured_bytes BIGINT,
+    PRIMARY KEY (build_id, technique)
+);
+COMMENT ON TABLE build_rules IS 'What became of each rule in an optimized build, and what it was expected and measured to free.';
+COMMENT ON COLUMN build_rules.build_id IS 'The optimized build.';
+COMMENT ON COLUMN build_rules.technique IS 'The rule, R1 to R18.';
+COMMENT ON COLUMN build_rules.title IS 'What it does.';
+COMMENT ON COLUMN build_rules.decision IS 'kept; dropped: its candidate failed a check; left out: not tried, for the reason told.';
+COMMENT ON COLUMN build_rules.reason IS 'Why it changed what it changed, was dropped or left out.';
+COMMENT ON COLUMN build_rules.low_bytes IS 'Gain expected at least; null where it was not tried.';
+COMMENT ON COLUMN build_rules.likely_bytes IS 'Gain expected.';
+COMMENT ON COLUMN build_rules.high_bytes IS 'Gain expected at most.';
+COMMENT ON COLUMN build_rules.measured_bytes IS 'Bytes it claimed that the candidate has no more; null where it was not kept.';
+
+CREATE TABLE IF NOT EXISTS build_checks (
+    build_id VARCHAR NOT NULL,
+    attempt INTEGER NOT NULL,
+    check_name VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('passed', 'failed', 'unverified')),
+    old_value VARCHAR NOT NULL,
+    new_value VARCHAR NOT NULL,
+    detail VARCHAR NOT NULL,
+    seconds DOUBLE NOT NULL
+);
+COMMENT ON TABLE build_checks IS 'The checks of every candidate, each against the image in use doing the same.';
+COMMENT ON COLUMN build_checks.build_id IS 'The optimized build.';
+COMMENT ON COLUMN build_checks.attempt IS 'The attempt whose candidate was checked.';
+COMMENT ON COLUMN build_checks.check_name IS 'The check.';
+COMMENT ON COLUMN build_checks.outcome IS 'passed, failed, or unverified: it could not be tried here.';
+COMMENT ON COLUMN build_checks.old_value IS 'What was seen at the image in use.';
+COMMENT ON COLUMN build_checks.new_value IS 'What was seen at the candidate.';
+COMMENT ON COLUMN build_checks.detail IS 'What is wrong, or why it is not verified; empty where it passed.';
+COMMENT ON COLUMN build_checks.seconds IS 'How long it took.';

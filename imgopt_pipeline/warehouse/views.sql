@@ -255,3 +255,29 @@ FROM (
 QUALIFY count(DISTINCT image_id) OVER (PARTITION BY host, repository) > 1
     AND row_number() OVER (PARTITION BY host, repository ORDER BY created_at DESC NULLS LAST, image_id) > 1;
 COMMENT ON VIEW old_versions IS 'Images of a repository of which the host also has a newer one.';
+
+CREATE OR REPLACE VIEW latest_builds AS
+SELECT * FROM builds QUALIFY row_number() OVER (PARTITION BY host, reference ORDER BY started_at DESC, build_id) = 1;
+COMMENT ON VIEW latest_builds IS 'The newest optimized build of each image.';
+
+CREATE OR REPLACE VIEW build_accuracy AS
+SELECT host, reference, started_at, techniques, old_bytes, new_bytes, old_bytes - new_bytes AS measured_bytes,
+    low_bytes, likely_bytes, high_bytes,
+    old_bytes - new_bytes BETWEEN low_bytes AND high_bytes AS within_range
+FROM builds WHERE outcome = 'kept' AND kind = 'rewrite';
+COMMENT ON VIEW build_accuracy IS 'Expected and measured gain of each candidate that was kept.';
+
+CREATE OR REPLACE VIEW estimate_accuracy AS
+WITH newest AS (
+    -- A rebuild of the same image by the same rules tells nothing new.
+    SELECT r.* FROM build_rules AS r JOIN builds AS b USING (build_id)
+    QUALIFY row_number() OVER (PARTITION BY b.host, b.source_image_id, r.technique, r.decision ORDER BY b.started_at DESC) = 1
+)
+SELECT technique, count(*) FILTER (decision = 'kept') AS kept, count(*) FILTER (decision = 'dropped') AS dropped,
+    coalesce(sum(likely_bytes) FILTER (decision = 'kept'), 0)::BIGINT AS likely_bytes,
+    coalesce(sum(measured_bytes) FILTER (decision = 'kept'), 0)::BIGINT AS measured_bytes,
+    count(*) FILTER (decision = 'kept' AND measured_bytes BETWEEN low_bytes AND high_bytes) AS within_range,
+    sum(measured_bytes) FILTER (decision = 'kept') / nullif(sum(likely_bytes) FILTER (decision = 'kept'), 0)
+        AS measured_per_likely
+FROM newest WHERE decision IN ('kept', 'dropped') GROUP BY technique;
+COMMENT ON VIEW estimate_accuracy IS 'How each rule did in optimized builds: kept or dropped, what it was expected and measured to free.';
