@@ -333,6 +333,14 @@ def _expanded(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     findings = result.get("findings")
     if isinstance(findings, dict):
         result["findings"] = {key: full(value) if key == "rules_folder" else value for key, value in findings.items()}
+    targets = result.get("targets")
+    if isinstance(targets, dict):
+        result["targets"] = {
+            name: {key: full(value) if key in ("dockerfile", "context") else value for key, value in target.items()}
+            if isinstance(target, dict)
+            else target
+            for name, target in targets.items()
+        }
     hosts = result.get("hosts")
     if isinstance(hosts, dict):
         result["hosts"] = {
@@ -367,6 +375,10 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
         "gates": GateSettings,
         "findings": FindingSettings,
         "limits": LimitSettings,
+        "builds": BuildSettings,
+        "targets": TargetSettings,
     }
+    if "probes" in location or "doubles" in location:
+        return list((ProbeSettings if "probes" in location else DoubleSettings).model_fields)
     model = sections[str(location[0])] if location else Settings
     return list(model.model_fields)

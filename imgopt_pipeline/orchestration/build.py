@@ -6,12 +6,13 @@ import dagster as dg
 
 from imgopt_pipeline.hosts.opening import host_names
 from imgopt_pipeline.orchestration.assets.analysis import analysis_assets
+from imgopt_pipeline.orchestration.assets.builds import build_assets
 from imgopt_pipeline.orchestration.assets.inventory import inventory_assets
 from imgopt_pipeline.orchestration.assets.planning import planning_assets
 from imgopt_pipeline.orchestration.assets.reporting import reporting_assets
 from imgopt_pipeline.orchestration.checks import audit_checks
 from imgopt_pipeline.orchestration.io_manager import WarehouseIOManager
-from imgopt_pipeline.orchestration.jobs import AUDIT, audit_job, housekeeping_job
+from imgopt_pipeline.orchestration.jobs import AUDIT, OPTIMIZE, audit_job, housekeeping_job, optimize_job
 from imgopt_pipeline.orchestration.schedules import audit_schedule, housekeeping_schedule
 from imgopt_pipeline.settings import Settings, load_settings
 
@@ -24,10 +25,11 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *inventory_assets(hosts),
             *analysis_assets(hosts),
             *planning_assets(hosts),
+            *build_assets(),
             *reporting_assets(hosts),
         ],
         asset_checks=audit_checks(),
-        jobs=[audit_job(), housekeeping_job()],
+        jobs=[audit_job(), optimize_job(), housekeeping_job()],
         schedules=[
             audit_schedule(settings.schedule, list(settings.hosts)),
             housekeeping_schedule(settings.schedule),
@@ -39,3 +41,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
 def reconstruct_audit_job() -> dg.JobDefinition:
     """The audit job by itself, for the settings in force: by this function another process can rebuild it."""
     return build_defs(load_settings()).resolve_job_def(AUDIT)
+
+
+def reconstruct_optimize_job() -> dg.JobDefinition:
+    """The same of the optimize job."""
+    return build_defs(load_settings()).resolve_job_def(OPTIMIZE)

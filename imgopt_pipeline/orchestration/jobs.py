@@ -9,15 +9,30 @@ from imgopt_pipeline.orchestration.housekeeping import clean_up
 from imgopt_pipeline.settings import Settings
 
 AUDIT = "audit"
+OPTIMIZE = "optimize"
 HOUSEKEEPING = "housekeeping"
+
+ACTING_GROUPS = ("builds",)
+"""Groups whose assets do something on a host: no part of an audit."""
 
 
 def audit_job() -> Any:  # the type of an asset job is not public
     """All assets of one host, in one process: a process per step costs more than the whole audit."""
     return dg.define_asset_job(
         AUDIT,
-        selection=dg.AssetSelection.key_prefixes([PREFIX]),
+        selection=dg.AssetSelection.key_prefixes([PREFIX]) - dg.AssetSelection.groups(*ACTING_GROUPS),
         description="Audit one host: inventory, layers, waste, report. Reads only; nothing on the host changes.",
+        executor_def=dg.in_process_executor,
+    )
+
+
+def optimize_job() -> Any:  # as above
+    """One optimized build of one image."""
+    return dg.define_asset_job(
+        OPTIMIZE,
+        selection=dg.AssetSelection.groups("builds"),
+        description="Rewrite an image's Dockerfile, build it, check the candidate against the image in use. Nothing"
+        " that runs is touched.",
         executor_def=dg.in_process_executor,
     )
 

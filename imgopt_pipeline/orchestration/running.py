@@ -6,7 +6,7 @@ location a run belongs, and without that the UI cannot run it again.
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from imgopt_pipeline.errors import ImgoptError, Interrupted, StorageError
 from imgopt_pipeline.interrupts import interrupts_deferred
-from imgopt_pipeline.orchestration.assets import PARTITION_TAG
-from imgopt_pipeline.orchestration.build import reconstruct_audit_job
+from imgopt_pipeline.orchestration.assets import PARTITION_TAG, PREFIX
+from imgopt_pipeline.orchestration.assets.builds import OPTIMIZED_BUILDS, TARGETS
+from imgopt_pipeline.orchestration.build import reconstruct_audit_job, reconstruct_optimize_job
 from imgopt_pipeline.orchestration.housekeeping import CleanUp, clean_up
 from imgopt_pipeline.orchestration.instance import prepare_instance
 from imgopt_pipeline.settings import Settings
@@ -43,20 +44,44 @@ def run_audit(settings: Settings, host: str) -> str:
         return _run(instance, reconstruct_audit_job, {PARTITION_TAG: host})
 
 
+def run_optimize(settings: Settings, target: str, config: Mapping[str, Any]) -> str:
+    """Optimize a target with the configuration of `optimized_builds`; the run's ID, which is the build's.
+
+    A candidate that fails its checks is a result and no error. Raises the error that stopped it, Interrupted.
+    """
+    with _instance(settings) as instance:
+        instance.add_dynamic_partitions(TARGETS, [target])
+        operation = dg.AssetKey([PREFIX, OPTIMIZED_BUILDS]).to_python_identifier()
+        try:
+            return _run(
+                instance,
+                reconstruct_optimize_job,
+                {PARTITION_TAG: target},
+                {"ops": {operation: {"config": dict(config)}}},
+            )
+        except dg.DagsterAssetCheckFailedError:
+            return str(instance.get_runs(limit=1)[0].run_id)
+
+
 def run_housekeeping(settings: Settings) -> CleanUp:
     """Remove what is too old. Raises StorageError."""
     with _instance(settings) as instance:
         return clean_up(settings, instance)
 
 
-def _run(instance: dg.DagsterInstance, job_function: Callable[[], dg.JobDefinition], tags: dict[str, str]) -> str:
+def _run(
+    instance: dg.DagsterInstance,
+    job_function: Callable[[], dg.JobDefinition],
+    tags: dict[str, str],
+    config: Mapping[str, Any] | None = None,
+) -> str:
     reconstructable = dg.reconstructable(job_function)
     job = reconstructable.get_definition()
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), "__repository__")
     with interrupts_deferred():
         run = instance.create_run_for_job(
             job_def=job,
-            run_config=_QUIET,
+            run_config={**_QUIET, **(config or {})},
             tags={**job.run_tags, **tags},
             remote_job_origin=RemoteJobOrigin(repository, job.name),
             job_code_origin=reconstructable.get_python_origin(),

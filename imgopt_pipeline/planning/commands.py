@@ -7,10 +7,12 @@ import re
 import shlex
 from collections.abc import Iterable
 
+from imgopt_pipeline.planning.candidates import candidate_reference
 from imgopt_pipeline.planning.facts import AuditFacts, ContainerFacts, ImageFacts
 from imgopt_pipeline.planning.provenance import repository
 
 _REFERENCE = re.compile(r"[\w][\w./:@-]*", re.ASCII)
+_USUAL_HOST = "local"
 _REBUILDABLE = {
     "node_modules": ("node_modules",),
     "build output": (".next", ".nuxt", ".svelte-kit", ".turbo", ".parcel-cache", ".venv", "__pycache__"),
@@ -76,6 +78,20 @@ def empty_logs(facts: AuditFacts, containers: Iterable[str]) -> str:
     """Empties the log files of containers; they stay open for writing."""
     inspect = f"{program(facts)} container inspect --format '{{{{.LogPath}}}}' {words(containers)}"
     return f"{inspect} | sudo xargs --delimiter='\\n' truncate --size=0 --"
+
+
+def optimize(facts: AuditFacts, image: ImageFacts) -> str:
+    """Has imgopt rewrite, build and check it; by ID where its name is none that an engine takes."""
+    name = next((reference for reference in image.references if _REFERENCE.fullmatch(reference)), image.image_id)
+    host = "" if facts.host in ("", _USUAL_HOST) else f" --host {word(facts.host)}"
+    return f"imgopt optimize{host} {words([name])}"
+
+
+def take_candidate(facts: AuditFacts, image: ImageFacts) -> str:
+    """Gives the optimized image the name of the one in use."""
+    reference = next(iter(image.references), None)
+    candidate = candidate_reference(reference, image.image_id)
+    return f"{program(facts)} image tag {words([candidate, reference or image.image_id])}"
 
 
 def build(facts: AuditFacts, image: ImageFacts, service: ContainerFacts | None) -> str:

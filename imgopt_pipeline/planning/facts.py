@@ -164,6 +164,7 @@ class AuditFacts:
     image_store: str
     gpus_known: bool
     has_gpu: bool
+    host: str = ""
     images: tuple[ImageFacts, ...] = ()
     containers: tuple[ContainerFacts, ...] = ()
     directories: tuple[DirectoryFacts, ...] = ()
@@ -178,6 +179,11 @@ class AuditFacts:
     def has_engine(self) -> bool:
         """Whether an engine keeps the images; a folder of archives with containers described stands for one."""
         return self.engine_kind not in ("archives", "") or bool(self.containers)
+
+    @property
+    def optimizes(self) -> bool:
+        """Whether `imgopt optimize` can build there: it takes an engine with BuildKit."""
+        return self.engine_kind == "docker"
 
     @property
     def keeps_digests(self) -> bool:

@@ -46,8 +46,14 @@ def _rebuild(case: Case, facts: AuditFacts) -> Item:
         action=f"rebuild {case.means}",
         why=f"{case.gain} would go.",
         prerequisites=_steps(case, facts, case.edits),
-        command=commands.build(facts, case.image, case.origin.service),
+        command=_build(case, facts),
     )
+
+
+def _build(case: Case, facts: AuditFacts) -> str:
+    if facts.optimizes:
+        return commands.optimize(facts, case.image)
+    return commands.build(facts, case.image, case.origin.service)
 
 
 def _undecided(case: Case, facts: AuditFacts) -> Item:
@@ -66,7 +72,7 @@ def _undecided(case: Case, facts: AuditFacts) -> Item:
         priority="low",
         why=f"Of the rest {case.gain} could go.",
         prerequisites=[watch, *find, *rest],
-        command=commands.build(facts, case.image, case.origin.service) if built_here else "",
+        command=_build(case, facts) if built_here else "",
     )
 
 
@@ -233,9 +239,12 @@ def _use(case: Case, facts: AuditFacts) -> str:
 def _steps(case: Case, facts: AuditFacts, edits: Sequence[str]) -> list[str]:
     """What keeps a way back, the edits, and what has to follow the build."""
     steps = [f"Keep a way back: {commands.keep_image(facts, case.image)}"] if case.image.references else []
-    steps += edits
+    steps += [f"By the command, which shows it first: {edit}" for edit in edits] if facts.optimizes else edits
     service = case.origin.service
-    if service is None or not (service.compose_config_files or service.compose_working_dir):
+    known = service is not None and (service.compose_config_files or service.compose_working_dir)
+    if not known and facts.optimizes:
+        steps.append("Where nothing says what it is built from, name it with --dockerfile and --context.")
+    elif not known:
         steps.append(f"Run the command in the folder of its {'Dockerfile' if service is None else 'compose file'}.")
     if case.leftovers:
         holds = "it holds" if len(case.leftovers) == 1 else "they hold"
@@ -257,6 +266,8 @@ def _after(case: Case, facts: AuditFacts) -> str:
     holders = [*image.references[1:], *(one.name for one in case.equals)]
     also = f" {_names(holders)} {'holds' if len(holders) == 1 else 'hold'} them as well." if holders else ""
     remove = f"remove the old image ({commands.remove_kept(facts, image)})"
+    if facts.optimizes and image.references:
+        recreate = f"let the optimized image take its name ({commands.take_candidate(facts, image)}), {recreate}"
     return f"After: {recreate} and try it; then {remove}: only that frees the bytes.{also}"
 
 

@@ -1,5 +1,6 @@
 -- What the host of an audit is; one row, whatever of it is known.
 SELECT
+    coalesce(f.host, '') AS host,
     coalesce(f.engine_kind, '') AS engine_kind,
     coalesce(f.image_store, '') AS image_store,
     coalesce(g.known, false) AS gpus_known,

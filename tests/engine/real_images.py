@@ -24,7 +24,7 @@ from .daemons import Daemon, EngineError
 BASE = "real-base:test"
 DELETED_BYTES = 7_000_000
 _TOP = Path(__file__).resolve().parents[2]
-_NO_NETWORK = re.compile(
+NO_NETWORK = re.compile(
     r"Temporary failure resolving|Could not resolve|Name or service not known|Network is unreachable|Connection refused"
     r"|Connection timed out|No route to host|Failed to establish a new connection|ENOTFOUND|ECONNREFUSED|ETIMEDOUT"
     r"|EAI_AGAIN|Couldn't download|CERTIFICATE_VERIFY_FAILED|SSLError|confirming the ssl certificate"
@@ -90,7 +90,7 @@ def make_base(daemon: Daemon) -> None:
     said = done.stdout + done.stderr
     if "debootstrap is missing" in said:
         pytest.skip("real images: debootstrap is not installed")
-    if done.returncode and _NO_NETWORK.search(said):
+    if done.returncode and NO_NETWORK.search(said):
         pytest.skip("real images: the distribution's packages are out of reach")
     assert done.returncode == 0, said
 
@@ -138,6 +138,6 @@ def _build(daemon: Daemon, tag: str, dockerfile: str, files: Mapping[str, bytes]
         try:
             daemon.docker("buildx", "build", "--network=host", f"--tag={tag}", *more, context)
         except EngineError as error:
-            if _NO_NETWORK.search(str(error)):
+            if NO_NETWORK.search(str(error)):
                 pytest.skip(f"real images: packages for {tag} are out of reach")
             raise

@@ -71,24 +71,27 @@ def test_hostile_references_are_removed_by_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("project", "folder", "files", "expected"),
     [
-        ("app", "/srv/app", ["docker-compose.yml"], "docker compose -f /srv/app/docker-compose.yml build web"),
-        ("app", "/srv/app", ["/a b/c.yml", "d.yml"], "docker compose -f '/a b/c.yml' -f /srv/app/d.yml build web"),
-        ("other", "/srv/app", ["/srv/app/c.yml"], "docker compose -f /srv/app/c.yml -p other build web"),
-        ("app", "/srv/app", [], "docker compose --project-directory /srv/app build web"),
+        ("app", "/srv/app", ["docker-compose.yml"], "docker compose -f /srv/app/docker-compose.yml up -d web"),
+        ("app", "/srv/app", ["/a b/c.yml", "d.yml"], "docker compose -f '/a b/c.yml' -f /srv/app/d.yml up -d web"),
+        ("other", "/srv/app", ["/srv/app/c.yml"], "docker compose -f /srv/app/c.yml -p other up -d web"),
+        ("app", "/srv/app", [], "docker compose --project-directory /srv/app up -d web"),
     ],
 )
-def test_builds_by_compose(tmp_path: Path, project: str, folder: str, files: list[str], expected: str) -> None:
+def test_optimizes_and_recreates_by_compose(
+    tmp_path: Path, project: str, folder: str, files: list[str], expected: str
+) -> None:
     server = Server()
     image = server.image(f"{project}-web:latest", [pip_layer("pip", 0, 4 * GB)])
     compose: Row = {"compose_project": project, "compose_working_dir": folder, "compose_config_files": files}
     server.container("web", image, compose_service="web", **compose)
     (row,) = server.plan(tmp_path)
-    assert row["command"] == expected
+    assert row["command"] == f"imgopt optimize --host big {project}-web:latest"
     keep, after = row["prerequisites"][0], row["prerequisites"][-1]
     assert keep.startswith("Keep a way back: docker image tag sha256:") and keep.endswith(f" {project}-web:before")
     assert after == (
-        f"After: recreate it ({expected.replace(' build ', ' up -d ')}) and try it; then remove the old image"
-        f" (docker image rm {project}-web:before): only that frees the bytes."
+        "After: let the optimized image take its name"
+        f" (docker image tag {project}-web:latest-optimized {project}-web:latest), recreate it ({expected}) and try it;"
+        f" then remove the old image (docker image rm {project}-web:before): only that frees the bytes."
     )
 
 

@@ -65,7 +65,9 @@ def test_the_words_say_why_with_figures(plan: list[Row]) -> None:
     assert "service whisperx of project whisperx" in whisperx["reason"]
     assert "R1 GPU code 5.4 GB in 20 files, such as opt/R1:low/biggest" in whisperx["counted"]
     assert whisperx["rules"] == ["cuda_without_gpu"]
-    assert whisperx["command"] == ("docker compose -f /srv/whisperx/docker-compose.yml --compatibility build whisperx")
+    assert whisperx["command"] == f"imgopt optimize --host big {WHISPERX}"
+    recreate = "docker compose -f /srv/whisperx/docker-compose.yml --compatibility up -d whisperx"
+    assert recreate in whisperx["prerequisites"][-1]
     steps = whisperx["prerequisites"]
     assert steps[0].startswith("Keep a way back: docker image tag sha256:")
     assert "torch==2.8.0+cpu torchaudio==2.8.0+cpu" in steps[1]
@@ -91,7 +93,7 @@ def test_another_name_changes_nothing_but_the_name(tmp_path: Path, plan: list[Ro
     after = item(full_server(whisperx_name="speech:2").plan(tmp_path), "speech:2")
     assert judgement(after) == judgement(before)
     assert (after["likely_bytes"], after["counted"]) == (before["likely_bytes"], before["counted"])
-    assert after["command"] == "docker compose -f /srv/whisperx/docker-compose.yml build whisperx"
+    assert after["command"] == "imgopt optimize --host big speech:2"
 
 
 def test_a_true_cpu_build_gives_less(tmp_path: Path) -> None:

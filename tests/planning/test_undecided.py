@@ -31,7 +31,7 @@ def test_much_gpu_code_that_may_be_needless_is_for_a_person(tmp_path: Path, verd
     assert row["prerequisites"][0].startswith("Try it without a GPU")
     assert row["prerequisites"][1].startswith("Keep a way back")
     assert row["prerequisites"][-1].startswith("After: ")
-    assert row["command"] == "docker build --tag=app:1 ."
+    assert row["command"] == "imgopt optimize --host big app:1"
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,12 @@ def table_asset(
     kinds: set[str],
     deps: Sequence[str] = (),
     name: str | None = None,
+    check_specs: Sequence[dg.AssetCheckSpec] = (),
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """The decorator of an asset that is a table; `name` where the asset is not called like the table."""
     arguments = table_spec(table, group=group, kinds=kinds, deps=deps) | {"key": asset_key(name or table)}
+    if check_specs:
+        arguments["check_specs"] = list(check_specs)
     return cast(Callable[[Callable[..., Any]], dg.AssetsDefinition], dg.asset(partitions_def=partitions, **arguments))
 
 

@@ -1,0 +1,234 @@
+"""The whole of an optimization: build, check, find the guilty rule, keep the best candidate, tidy up.
+
+Nothing that runs is touched; what stays on the host is one tagged candidate, or nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imgopt_pipeline.builds.attempting import Attempt, subject_of, try_rewrite
+from imgopt_pipeline.builds.bisecting import Search, Techniques, Verdict, largest_passing
+from imgopt_pipeline.builds.checks.subjects import Subject
+from imgopt_pipeline.builds.cleaning_up import (
+    built_before,
+    prune_build_cache,
+    remove_attempts,
+    sweep_attempts,
+)
+from imgopt_pipeline.builds.contexts import measure_context
+from imgopt_pipeline.builds.disk_space import check_disk_space, needed_bytes
+from imgopt_pipeline.builds.keeping import keep
+from imgopt_pipeline.builds.measuring import measured_gains
+from imgopt_pipeline.builds.preparing import Preparation
+from imgopt_pipeline.dockerfiles.diff import unified_diff
+from imgopt_pipeline.dockerfiles.rewriting import Rewrite
+from imgopt_pipeline.errors import StorageError
+from imgopt_pipeline.hosts.engine import EngineHost
+from imgopt_pipeline.planning.candidates import candidate_reference
+from imgopt_pipeline.planning.techniques import RISKS, TECHNIQUES
+from imgopt_pipeline.settings import Settings
+
+KEPT, NOTHING_TO_CHANGE, FAILED = "kept", "nothing to change", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Optimization:
+    """What came of it. `best` is the attempt that was kept; `dropped` maps rules to why they were given up.
+
+    `measured`: freed bytes by rule. `remarks`: what else a person should know, such as what stays on the host.
+    """
+
+    prepared: Preparation
+    build_id: str
+    outcome: str
+    started_at: datetime
+    seconds: float
+    folder: Path
+    attempts: tuple[Attempt, ...] = ()
+    best: Attempt | None = None
+    reference: str | None = None
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    measured: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def rewritten(self) -> Rewrite:
+        """The Dockerfile that was kept, else the one that was first meant."""
+        return self.best.rewritten if self.best is not None else self.prepared.rewritten
+
+    @property
+    def diff(self) -> str:
+        """How it differs from the user's."""
+        name = self.prepared.source.dockerfile.name
+        return unified_diff(self.prepared.original, self.rewritten.text, name)
+
+
+def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_id: str) -> Optimization:
+    """Carry out what was prepared.
+
+    Raises LimitExceeded, ContextUnreadable, NotEnoughSpace, HostUnreachable, StorageError; Interrupted leaves neither
+    image nor container behind. That no candidate passes is a result and no error.
+    """
+    started_at, begun = datetime.now(UTC), time.monotonic()
+    folder = _folder(settings, build_id)
+    result = Optimization(prepared, build_id, NOTHING_TO_CHANGE, started_at, 0.0, folder)
+    if not prepared.worthwhile:
+        return _timed(result, begun)
+    size = measure_context(prepared.source.context, None, settings.builds.context_bytes)
+    space = check_disk_space(host, needed_bytes(prepared.facts.size_bytes, size.size_bytes))
+    sweep_attempts(host)
+    before = built_before(host)
+    campaign = _Campaign(settings, host, prepared, build_id, folder)
+    try:
+        kept = campaign.run()
+        best = campaign.best(kept)
+        reference = _keep(host, prepared, best) if best is not None else None
+    finally:
+        remove_attempts(host, [attempt.tag for attempt in campaign.attempts], before)
+    freed_bytes = prune_build_cache(host, before, settings.builds.cache_bytes)
+    remarks = [space] if space else []
+    if freed_bytes:
+        remarks.append(f"The build cache was over its limit: {freed_bytes:,} bytes of it went.")
+    if best is None:
+        remarks.append(campaign.why_none())
+    _write(folder / "Dockerfile", (best or campaign.attempts[0]).rewritten.text)
+    finished = Optimization(
+        prepared=prepared,
+        build_id=build_id,
+        outcome=KEPT if best is not None else FAILED,
+        started_at=started_at,
+        seconds=0.0,
+        folder=folder,
+        attempts=tuple(campaign.attempts),
+        best=best,
+        reference=reference,
+        dropped=campaign.dropped(best),
+        measured=_measured(prepared, best),
+        remarks=tuple(remarks),
+    )
+    _write(folder / "changes.diff", finished.diff)
+    return _timed(finished, begun)
+
+
+class _Campaign:
+    """The attempts of one optimization, each distinct Dockerfile built once."""
+
+    def __init__(
+        self, settings: Settings, host: EngineHost, prepared: Preparation, build_id: str, folder: Path
+    ) -> None:
+        self.attempts: list[Attempt] = []
+        self._settings = settings
+        self._host = host
+        self._prepared = prepared
+        self._build_id = build_id
+        self._folder = folder
+        self._old: Subject = subject_of(host, prepared.image.image_id, prepared.examination)
+        self._by_text: dict[tuple[str, tuple[str, ...]], Attempt] = {}
+        self._packages: tuple[str, ...] = ()
+        self._search = Search(self._attempt, prepared.options.budget or settings.builds.budget)
+        self._unchanged: Attempt | None = None
+
+    def run(self) -> Techniques | None:
+        """The rules to keep, None where no candidate passes within the budget."""
+        techniques = self._prepared.rewritten.techniques
+        gains = self._prepared.gains
+        worth = sorted(techniques, key=lambda technique: -gains[technique].likely_bytes)
+        risks = {technique: RISKS.index(TECHNIQUES[technique].risk) for technique in techniques}
+        kept = largest_passing(self._search, worth, risks)
+        if kept is None and not self._search.exhausted:
+            self._unchanged = self._build(Rewrite(self._prepared.original, self._prepared.original, (), (), {}))
+        return kept
+
+    def best(self, kept: Techniques | None) -> Attempt | None:
+        """The smallest candidate that passed."""
+        passed = [a for a in self.attempts if a.passed and a is not self._unchanged and a.size_bytes is not None]
+        return min(passed, key=lambda attempt: attempt.size_bytes or 0) if kept and passed else None
+
+    def dropped(self, best: Attempt | None) -> dict[str, str]:
+        """Rules that were tried and are not in the best candidate, with what failed with them."""
+        kept = frozenset(best.rewritten.techniques) if best is not None else frozenset()
+        result = {}
+        for technique in self._prepared.rewritten.techniques:
+            if technique not in kept:
+                failures = [a for a in self.attempts if not a.passed and technique in a.rewritten.techniques]
+                # The failure with the fewest other rules besides tells most about this one.
+                told = min(failures, key=lambda a: len(set(a.rewritten.techniques) - kept), default=None)
+                result[technique] = told.detail if told is not None else "never tried within the budget"
+        return result
+
+    def why_none(self) -> str:
+        """Why no candidate passed, as far as that was found out."""
+        unchanged = self._unchanged
+        if unchanged is None:
+            return f"No candidate passed within {len(self.attempts)} builds."
+        if unchanged.image_id is None:
+            return f"The Dockerfile does not build even as it is: {unchanged.detail}"
+        if unchanged.failed_checks and unchanged.failed_checks != ("smaller",):
+            return f"A rebuild without any change fails as well: {unchanged.detail}"
+        return "A rebuild without any change passes, but none of the changes does."
+
+    def _attempt(self, techniques: Techniques) -> Verdict:
+        attempt = self._build(self._prepared.rewritten_by(techniques, self._packages))
+        if attempt.packages and not set(attempt.packages) <= set(self._packages) and self._search.budget > 1:
+            # Not the change is wrong, it only left out what the application links against.
+            self._packages = tuple(dict.fromkeys((*self._packages, *attempt.packages)))
+            completed = self._prepared.rewritten_by(techniques, self._packages)
+            if completed.text != attempt.rewritten.text:
+                self._search.budget -= 1
+                attempt = self._build(completed)
+        return Verdict(attempt.passed, attempt.suspects)
+
+    def _build(self, rewritten: Rewrite) -> Attempt:
+        key = (rewritten.text, rewritten.ignore_lines)
+        if key not in self._by_text:
+            attempt = try_rewrite(
+                self._settings,
+                self._host,
+                self._prepared,
+                rewritten,
+                number=len(self.attempts) + 1,
+                build_id=self._build_id,
+                folder=self._folder,
+                old=self._old,
+            )
+            self.attempts.append(attempt)
+            self._by_text[key] = attempt
+        return self._by_text[key]
+
+
+def _keep(host: EngineHost, prepared: Preparation, best: Attempt) -> str:
+    image = prepared.image
+    reference = candidate_reference(next(iter(image.references), None), image.image_id)
+    keep(host, best.image_id or "", reference)
+    return reference
+
+
+def _measured(prepared: Preparation, best: Attempt | None) -> dict[str, int]:
+    if best is None:
+        return {}
+    return measured_gains(prepared.claims, best.claims, best.rewritten.techniques)
+
+
+def _folder(settings: Settings, build_id: str) -> Path:
+    folder = settings.paths.builds / build_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"it cannot be made ({error.strerror}).", subject=str(folder)) from error
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, errors="surrogateescape")
+    except OSError as error:
+        raise StorageError(f"it cannot be written ({error.strerror}).", subject=str(path)) from error
+
+
+def _timed(result: Optimization, begun: float) -> Optimization:
+    return replace(result, seconds=time.monotonic() - begun)

@@ -1,0 +1,88 @@
+"""Group builds: optimized images that passed their checks, one partition per image."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from imgopt_pipeline.builds.preparing import Options
+from imgopt_pipeline.builds.targets import flatten_target, optimize_target
+from imgopt_pipeline.orchestration.assets import asset_key, table_asset
+from imgopt_pipeline.orchestration.build_checks import build_check_specs, check_results
+from imgopt_pipeline.reports.builds import build_metadata
+from imgopt_pipeline.settings import Settings
+
+TARGETS = "targets"
+OPTIMIZED_BUILDS = "optimized_builds"
+
+
+class BuildConfig(dg.Config):
+    """How an image is to be optimized; see `imgopt optimize --help`.
+
+    `arguments`: names of build arguments whose values stand in the environment, so that none is stored here.
+    `flatten`: make one layer of its merged tree instead, without what `prune` names.
+    """
+
+    level: str = "safe"
+    rules: list[str] = Field(default_factory=list)
+    without: list[str] = Field(default_factory=list)
+    dockerfile: str | None = None
+    context: str | None = None
+    stage: str | None = None
+    arguments: list[str] = Field(default_factory=list)
+    budget: int | None = None
+    flatten: bool = False
+    prune: list[str] = Field(default_factory=list)
+
+
+def target_partitions() -> dg.DynamicPartitionsDefinition:
+    """One partition per target, `host|image`."""
+    return dg.DynamicPartitionsDefinition(name=TARGETS)
+
+
+def build_assets() -> list[dg.AssetsDefinition]:
+    """`optimized_builds`."""
+
+    @table_asset(
+        "builds",
+        name=OPTIMIZED_BUILDS,
+        group="builds",
+        partitions=target_partitions(),
+        kinds={"docker"},
+        deps=("optimization_plan",),
+        check_specs=build_check_specs(asset_key(OPTIMIZED_BUILDS)),
+    )
+    def optimized_builds(
+        context: dg.AssetExecutionContext, config: BuildConfig, settings: dg.ResourceParam[Settings]
+    ) -> dg.MaterializeResult[Any]:
+        key, build_id = context.partition_key, context.run.run_id
+        if config.flatten:
+            rows = flatten_target(settings, key, config.prune, build_id)
+        else:
+            rows = optimize_target(settings, key, _options(config), build_id)
+        return dg.MaterializeResult(
+            value=rows, metadata=_shown(build_metadata(rows)), check_results=list(check_results(rows))
+        )
+
+    return [optimized_builds]
+
+
+def _options(config: BuildConfig) -> Options:
+    return Options(
+        level=config.level,
+        rules=tuple(config.rules),
+        without=tuple(config.without),
+        dockerfile=config.dockerfile,
+        context=config.context,
+        stage=config.stage,
+        argument_names=tuple(config.arguments),
+        budget=config.budget,
+    )
+
+
+def _shown(metadata: dict[str, str | int | float]) -> dict[str, Any]:
+    """Texts as Markdown, in which Dagster's page shows a diff and a table."""
+    return {
+        name: dg.MetadataValue.md(value) if isinstance(value, str) and "\n" in value else value
+        for name, value in metadata.items()
+    }
