@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export IMGOPT_HOME ?= $(CURDIR)/data
 
-.PHONY: audit test check ui bench docs clean
+.PHONY: audit test check ui bench scenarios docs clean
 
 audit: $(STAMP)
 	@$(RUN)/imgopt audit --else-demo
@@ -22,6 +22,9 @@ ui: $(STAMP)
 
 bench: $(STAMP)
 	@scripts/bench
+
+scenarios: $(STAMP)
+	@scripts/scenarios
 
 docs: $(STAMP)
 	@$(RUN)/python scripts/make_docs.py

@@ -18,6 +18,11 @@ from imgopt_pipeline.dockerfiles.parsing import DockerfileError, parse
 from imgopt_pipeline.dockerfiles.rules import RULES
 from imgopt_pipeline.errors import SettingsError
 
+LEAST_BYTES = 10_000
+"""A rule that would free less of an image is not worth a changed line."""
+
+_ABOUT_TIME = ("R2", "R11")
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -128,6 +133,9 @@ def rewrite(
             if proposal.passed_over:
                 left_out[rule.technique] = proposal.passed_over
             continue
+        if _hardly_pays(draft, rule, proposal):
+            left_out[rule.technique] = f"would free less than {LEAST_BYTES // 1000} kB"
+            continue
         try:
             after = _applied(draft, proposal.steps)
         except DockerfileError as error:
@@ -159,6 +167,12 @@ def rewrite(
         replaces={name: value for proposal in proposals for name, value in proposal.replaces.items()},
         origins=draft.origins,
     )
+
+
+def _hardly_pays(draft: Draft, rule: Rule, proposal: Proposal) -> bool:
+    """Whether the image shows that a rule which is about bytes would free next to none."""
+    claimed = proposal.expected or draft.claimed(rule.technique)
+    return claimed is not None and rule.technique not in _ABOUT_TIME and claimed.high_bytes < LEAST_BYTES
 
 
 def _applied(draft: Draft, steps: Sequence[Step]) -> Draft:

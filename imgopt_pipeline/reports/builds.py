@@ -197,8 +197,11 @@ def build_metadata(rows: Rows) -> dict[str, str | int | float]:
 
 
 def printable_lines(text: str) -> str:
-    """A text whose lines are safe to show."""
-    return "\n".join(printable(line.replace("\t", "    ").rstrip("\r")) for line in text.split("\n"))
+    """A text whose lines are safe to show; backslashes, of which Dockerfiles are full, stay single."""
+    return "\n".join(
+        "".join(c if c.isprintable() else "    " if c == "\t" else printable(c) for c in line.rstrip("\r"))
+        for line in text.split("\n")
+    )
 
 
 def _rules_table(rewritten: Rewrite, gains: Mapping[str, ByteRange]) -> Table:
