@@ -48,15 +48,20 @@ def _check_untouched(before: Dockerfile, edits: Sequence[Edit], after: Dockerfil
     """Raise DockerfileError where an instruction that no edit touches is not found again at its place."""
     newline = before.newline
     growth = [0, *accumulate(len(e.replacement.replace("\n", newline)) - (e.end - e.start) for e in edits)]
-    starts, ends = [edit.start for edit in edits], [edit.end for edit in edits]
+    ends = [edit.end for edit in edits]
     found = {instruction.start: instruction for instruction in after.instructions}
     for instruction in before.instructions:
         # Edits that end before it begins, or stand where it begins, move it; others that overlap it touch it.
         moved_by = bisect_right(ends, instruction.start)
-        touched = moved_by < len(edits) and starts[moved_by] < instruction.end
+        touched = moved_by < len(edits) and _touches(edits[moved_by], instruction.end)
         same = found.get(instruction.start + growth[moved_by])
         if not touched and (same is None or same.meaning != instruction.meaning):
             raise DockerfileError(f"an edit would change line {instruction.line} as well.")
+
+
+def _touches(edit: Edit, end: int) -> bool:
+    """Whether an edit reaches an instruction that ends there: what is put right behind it goes on with it."""
+    return edit.start < end or (edit.start == end and not edit.replacement.startswith("\n"))
 
 
 def line_origins(text: str, origins: Sequence[int], edits: Sequence[Edit], newline: str) -> tuple[int, ...]:

@@ -22,6 +22,8 @@ _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))")
 _KEYWORD = re.compile(r"[A-Za-z]+")
 _WORD = re.compile(r"""(?:"[^"\n]*"|'[^'\n]*'|[^\s"'])+""")
 _FLAGGED = {"FROM", "RUN", "COPY", "ADD", "HEALTHCHECK", "ONBUILD"}
+_UNFLAGGED = "ARG CMD ENTRYPOINT ENV EXPOSE LABEL MAINTAINER SHELL STOPSIGNAL USER VOLUME WORKDIR"
+_KEYWORDS = _FLAGGED.union(_UNFLAGGED.split())
 _LARGEST_CHARACTERS = 1_000_000
 
 
@@ -50,11 +52,24 @@ def parse(text: str, *, name: str = "Dockerfile") -> Dockerfile:
         stage += str(command.cmd).upper() == "FROM"
         instructions.append(_instruction(text, escape, starts, command, stage))
     arguments = _arguments(instructions)
+    _check_instructions(instructions, name)
     stages = tuple(_stages(instructions, arguments))
-    if not stages:
-        raise DockerfileError("it has no FROM.", subject=name, hint="Is it a Dockerfile?")
     newline = "\r\n" if "\r\n" in text else "\n"
     return Dockerfile(text, escape, newline, tuple(instructions), stages, arguments)
+
+
+def _check_instructions(instructions: Sequence[Instruction], name: str) -> None:
+    """What BuildKit refuses only after parsing. Raises DockerfileError."""
+    for instruction in instructions:
+        if instruction.keyword not in _KEYWORDS:
+            word = printable(instruction.keyword)
+            raise DockerfileError(f"line {instruction.line}: there is no instruction {word!r}.", subject=name)
+        if instruction.keyword == "FROM" and len(instruction.words) not in (1, 3):
+            raise DockerfileError(f"line {instruction.line}: FROM takes a base and AS with a name.", subject=name)
+        if instruction.stage < 0 and instruction.keyword != "ARG":
+            raise DockerfileError(f"line {instruction.line}: only ARG may stand before FROM.", subject=name)
+    if not any(instruction.keyword == "FROM" for instruction in instructions):
+        raise DockerfileError("it has no FROM.", subject=name, hint="Is it a Dockerfile?")
 
 
 def expanded(text: str, values: dict[str, str]) -> str:
@@ -159,7 +174,8 @@ def _arguments(instructions: Sequence[Instruction]) -> dict[str, str]:
 
 def _stages(instructions: Sequence[Instruction], arguments: dict[str, str]) -> Iterator[Stage]:
     openings = [number for number, instruction in enumerate(instructions) if instruction.keyword == "FROM"]
-    for number, (first, after) in enumerate(zip(openings, [*openings[1:], len(instructions)], strict=True)):
+    ends = [*openings[1:], len(instructions)][: len(openings)]
+    for number, (first, after) in enumerate(zip(openings, ends, strict=True)):
         words = instructions[first].words
         named = len(words) == 3 and words[1].upper() == "AS"
         base = words[0] if words else ""

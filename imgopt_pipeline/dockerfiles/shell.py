@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import tree_sitter_bash
@@ -124,7 +124,12 @@ def _commands(body: str, offset: int) -> tuple[Command, ...] | None:
     def character(position: int) -> int:
         return offset + (position if ascii_only else len(source[:position].decode("utf-8", "surrogateescape")))
 
-    return tuple(_walk(tree.root_node, source, character, [""], plain=True))
+    commands = _walk(tree.root_node, source, character, [""], plain=True)
+    # The grammar has no token for the line feed between two commands.
+    return tuple(
+        replace(command, operator="\n") if number and command.plain and not command.operator else command
+        for number, command in enumerate(commands)
+    )
 
 
 @cache
@@ -146,6 +151,17 @@ def _walk(
             yield _command(body, source, character, operator[0], plain=plain, whole=node)
             operator[0] = ""
             return
+        # The grammar gives the redirection of a list's last command to the whole list.
+        commands = list(_walk_children(node, source, character, operator, plain=plain))
+        yield from commands[:-1]
+        yield from (replace(last, end=character(node.end_byte)) for last in commands[-1:])
+        return
+    yield from _walk_children(node, source, character, operator, plain=plain)
+
+
+def _walk_children(
+    node: Node, source: bytes, character: Callable[[int], int], operator: list[str], *, plain: bool
+) -> Iterator[Command]:
     inside = plain and node.type in _GROUPING
     failed = False
     for child in node.children:

@@ -7,5 +7,33 @@ must propose nothing on its own result. What each technique is stands in `planni
 from __future__ import annotations
 
 from imgopt_pipeline.dockerfiles.drafts import Rule
+from imgopt_pipeline.dockerfiles.rules import (
+    apt_recommends,
+    cache_mounts,
+    copy_owner,
+    cpu_only,
+    debug_files,
+    kept_out,
+    merged_runs,
+    package_caches,
+    package_lists,
+    package_tests,
+    static_libraries,
+    uv_for_pip,
+)
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (
+    cpu_only.RULE,
+    kept_out.RULE,
+    package_tests.RULE,
+    debug_files.RULE,
+    static_libraries.RULE,
+    apt_recommends.RULE,
+    package_lists.RULE,
+    copy_owner.RULE,
+    merged_runs.RULE,
+    uv_for_pip.RULE,
+    cache_mounts.RULE,
+    package_caches.RULE,
+)
+"""Each works on the text that those before it left."""

@@ -1,0 +1,9 @@
+FROM python:3.11-slim
+RUN set -eux; \
+	apt-get update; \
+	apt-get install -y --no-install-recommends gcc libc6-dev libpq-dev libpq5; \
+	rm -rf /var/lib/apt/lists/*
+RUN pip install --no-cache-dir psycopg2==2.9.9
+RUN apt-get purge -y --auto-remove gcc libc6-dev libpq-dev
+COPY app.py /
+CMD ["python", "/app.py"]

@@ -1,0 +1,8 @@
+FROM node:18-alpine
+RUN apk add --update git
+WORKDIR /app
+COPY package.json yarn.lock ./
+RUN yarn install --frozen-lockfile
+COPY . .
+RUN yarn build
+CMD ["yarn", "start"]
