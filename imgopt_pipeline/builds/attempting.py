@@ -16,6 +16,7 @@ from imgopt_pipeline.builds.image_facts import claim_groups, stored_bytes
 from imgopt_pipeline.builds.labels import candidate_labels
 from imgopt_pipeline.builds.models import FAILED, BuildRequest, Built, CheckResult
 from imgopt_pipeline.builds.preparing import Preparation
+from imgopt_pipeline.dockerfiles.parsing import parse
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite
 from imgopt_pipeline.errors import ImageNotFound
 from imgopt_pipeline.examining import Examination, examine_image
@@ -138,18 +139,28 @@ def _request(settings: Settings, prepared: Preparation, rewritten: Rewrite, tag:
         network=source.network if builds.network == "default" else builds.network,
         contexts={**source.contexts, **rewritten.contexts},
         secrets=secrets,
-        labels=candidate_labels(prepared.image.image_id, rewritten.techniques),
+        labels=candidate_labels(
+            prepared.image.image_id, rewritten.techniques, base_reference=_base(rewritten, source.stage)
+        ),
         time_limit_seconds=builds.time_limit_seconds,
         memory_bytes=builds.memory_bytes,
     )
 
 
-def ignore_text(prepared: Preparation, lines: Sequence[str]) -> str | None:
-    """The .dockerignore with lines added; None where the context's own stays in force."""
-    if not lines:
+def ignore_text(prepared: Preparation, lines: Sequence[str] = ()) -> str | None:
+    """The .dockerignore of the build, with lines added; None where the context has none and needs none."""
+    own = prepared.context.ignored
+    if own is None and not lines:
         return None
     # Before the author's own: the last line that matches a path decides, and theirs has the last word.
-    return "\n".join([*lines, *(prepared.context.ignored or ())]) + "\n"
+    return "\n".join([*lines, *(own or ())]) + "\n"
+
+
+def _base(rewritten: Rewrite, stage_name: str | None) -> str | None:
+    """The image that the final stage stands on."""
+    document = parse(rewritten.text)
+    stage = document.stage_named(stage_name) or document.stages[-1]
+    return (document.ancestors(stage) or (stage,))[-1].base
 
 
 def _checked(

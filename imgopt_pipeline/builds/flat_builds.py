@@ -11,7 +11,7 @@ from imgopt_pipeline import __version__
 from imgopt_pipeline.builds.attempting import subject_of
 from imgopt_pipeline.builds.checks.candidate import check_candidate
 from imgopt_pipeline.builds.checks.subjects import CheckContext
-from imgopt_pipeline.builds.cleaning_up import ATTEMPT_REPOSITORY, built_before, remove_attempts
+from imgopt_pipeline.builds.cleaning_up import ATTEMPT_REPOSITORY, built_before, remove_attempts, sweep_attempts
 from imgopt_pipeline.builds.disk_space import check_disk_space, needed_bytes
 from imgopt_pipeline.builds.flattening import flatten
 from imgopt_pipeline.builds.image_facts import stored_bytes
@@ -44,6 +44,7 @@ def flatten_rows(settings: Settings, host: EngineHost, in_use: InUse, patterns: 
     old_bytes = stored_bytes(old)
     check_disk_space(host, needed_bytes(old_bytes, 0))
     folder = settings.paths.builds / build_id
+    sweep_attempts(host)
     before = built_before(host)
     tag = f"{ATTEMPT_REPOSITORY}:{build_id[:12]}-1"
     labels = candidate_labels(image.image_id, [f"flatten:{name}" for name in sorted(patterns)] or ["flatten"])

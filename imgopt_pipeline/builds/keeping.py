@@ -7,6 +7,7 @@ from imgopt_pipeline.errors import ImageNotFound, UnreadableLayer
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import engine_errors
 
+
 def keep(host: EngineHost, image_id: str, reference: str) -> None:
     """Tag a candidate. One that an earlier build left there goes, unless something else holds it."""
     earlier = _candidate(host, reference)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-PASSED, FAILED, UNVERIFIED = "passed", "failed", "unverified"
+PASSED: Final = "passed"
+FAILED: Final = "failed"
+UNVERIFIED: Final = "unverified"
 Outcome = Literal["passed", "failed", "unverified"]
 
 
@@ -30,6 +32,7 @@ class Source:
     stage: str | None = None
     platform: str | None = None
     service: str | None = None
+    network: str | None = None
     contexts: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imgopt_pipeline.builds.attempting import Attempt, subject_of, try_rewrite
+from imgopt_pipeline.builds.attempting import Attempt, ignore_text, subject_of, try_rewrite
 from imgopt_pipeline.builds.bisecting import Search, Techniques, Verdict, largest_passing
 from imgopt_pipeline.builds.checks.subjects import Subject
 from imgopt_pipeline.builds.cleaning_up import (
@@ -79,7 +79,7 @@ def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_
     result = Optimization(prepared, build_id, NOTHING_TO_CHANGE, started_at, 0.0, folder)
     if not prepared.worthwhile:
         return _timed(result, begun)
-    size = measure_context(prepared.source.context, None, settings.builds.context_bytes)
+    size = measure_context(prepared.source.context, ignore_text(prepared), settings.builds.context_bytes)
     space = check_disk_space(host, needed_bytes(prepared.facts.size_bytes, size.size_bytes))
     sweep_attempts(host)
     before = built_before(host)

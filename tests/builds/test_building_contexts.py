@@ -9,12 +9,12 @@ import pytest
 
 from imgopt_pipeline.builds.contexts import (
     ContextUnreadable,
-    Ignoring,
     context_entries,
     effective_ignore_text,
     measure_context,
     write_context,
 )
+from imgopt_pipeline.dockerfiles.ignore_file import ignore_file
 from imgopt_pipeline.errors import LimitExceeded
 
 FILES = (
@@ -59,7 +59,7 @@ def context(tmp_path: Path) -> Path:
     ],
 )
 def test_dockerignore(context: Path, text: str, left: set[str]) -> None:
-    entries = context_entries(context, Ignoring(text))
+    entries = context_entries(context, ignore_file(text.splitlines()))
     assert {path for path, entry in entries if entry.is_file()} == left
 
 

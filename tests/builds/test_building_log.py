@@ -49,7 +49,7 @@ NO_FILE = """\
 ------
  > [stage-1 2/2] COPY missing.txt /:
 ------
-ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref d47f::jow: "/missing.txt": not found
+ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref d4: "/missing.txt": not found
 """
 NO_SPACE = """\
 #5 [2/3] RUN pip install torch

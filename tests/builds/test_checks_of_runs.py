@@ -22,7 +22,7 @@ def answer(**change: object) -> Answer:
     values = {
         name: getattr(HOME, name) for name in ("port", "path", "opens", "status", "content_type", "size_bytes", "body")
     }
-    return Answer(**(values | change))  # type: ignore[arg-type]
+    return Answer(**(values | change))
 
 
 @pytest.mark.parametrize(

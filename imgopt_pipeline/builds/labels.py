@@ -1,0 +1,33 @@
+"""The labels of a candidate: what it was made from, by which rules, and the annotations that others read.
+
+Nothing that changes from one build to the next stands in them: the same build gives the same image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imgopt_pipeline import __version__
+
+SOURCE_LABEL = "imgopt.source-image"
+"""The ID of the image that a candidate stands in for; on every image that imgopt builds."""
+
+RULES_LABEL = "imgopt.rules"
+VERSION_LABEL = "imgopt.version"
+BASE_NAME_LABEL = "org.opencontainers.image.base.name"
+BASE_DIGEST_LABEL = "org.opencontainers.image.base.digest"
+
+OWN_LABELS = frozenset({SOURCE_LABEL, RULES_LABEL, VERSION_LABEL, BASE_NAME_LABEL, BASE_DIGEST_LABEL})
+"""The labels that a candidate has and the image in use need not have."""
+
+
+def candidate_labels(
+    source_image_id: str, rules: Iterable[str], *, base_reference: str | None = None, base_digest: str | None = None
+) -> dict[str, str]:
+    """The labels for a build; `base_digest` is the registry's of the base, where it is known."""
+    labels = {SOURCE_LABEL: source_image_id, RULES_LABEL: " ".join(sorted(set(rules))), VERSION_LABEL: __version__}
+    if base_reference and base_reference != "scratch":
+        labels[BASE_NAME_LABEL] = base_reference
+    if base_digest:
+        labels[BASE_DIGEST_LABEL] = base_digest
+    return labels
