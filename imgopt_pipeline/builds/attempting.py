@@ -112,6 +112,7 @@ def check_context(settings: Settings, host: EngineHost, prepared: Preparation, r
             inspected = host.client.inspect_container(container.container_id)
     gpus = host.gpus()
     return CheckContext(
+        reference=prepared.image.name,
         rules=rewritten.techniques,
         target=prepared.target,
         builds=settings.builds,

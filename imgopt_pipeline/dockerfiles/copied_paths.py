@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imgopt_pipeline.dockerfiles.facts import MadePath
+from imgopt_pipeline.dockerfiles.runs import Run
 from imgopt_pipeline.dockerfiles.surroundings import Surroundings
 
 _WIDTH = 110
 _PLAIN = re.compile(r"[A-Za-z0-9_./+@~:=,-]+")
 _PROGRAM_FOLDERS = ("bin", "sbin")
 _USELESS = re.compile(
-    r"/(__pycache__|share/(man|doc|info|locale)|\.npm|\.gnupg|\.wget-hsts|\.config/pip)(/|$)|^/(tmp|var/tmp|run|var/cache|var/log)(/|$)"
+    r"^/usr/(local/)?(src|include)(/|$)|/lib/(pkgconfig|cmake)(/|$)|\.l?a$|/(__pycache__|share/(man|doc|info|locale)|\.npm|\.gnupg|\.wget-hsts|\.config(/pip|/pypoetry)?)(/|$)|^/(tmp|var/tmp|run|var/cache|var/log)(/|$)"
 )
 _TEMPORARY = re.compile(r"/(var/)?tmp/")
 _TOOLCHAINS = {
@@ -33,6 +34,15 @@ _TOOLCHAINS = {
     "/usr/local/bin/uvx": ("uv", "uvx"),
 }
 """Where tools that build lie, by the programs that would need them at run time."""
+_INSTALLERS = {
+    "install.python-poetry.org": ("poetry",),
+    "install-poetry.py": ("poetry",),
+    "astral.sh/uv": ("uv", "uvx"),
+    "sh.rustup.rs": ("cargo", "rustc"),
+    "get.pnpm.io": ("pnpm",),
+    "bun.sh/install": ("bun",),
+}
+"""Scripts that install such tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +56,13 @@ class Copied:
     owner: str = ""
 
 
-def copies_of_made(made: Iterable[MadePath], used: Collection[str], around: Surroundings) -> list[Copied] | None:
+def copies_of_made(made: Iterable[MadePath], used: Collection[str], run: Run) -> list[Copied] | None:
     """What to copy of the paths that a RUN made; None where a path cannot be written in a COPY.
 
     `used`: programs that the final image runs.
     """
+    if _installs_unused_tool(run, used):
+        return []
     copies: list[Copied] = []
     for item in made:
         if _USELESS.search(item.path) or _is_unused_toolchain(item.path, used):
@@ -58,7 +70,7 @@ def copies_of_made(made: Iterable[MadePath], used: Collection[str], around: Surr
         if not _PLAIN.fullmatch(item.path):
             return None
         in_programs = posixpath.basename(posixpath.dirname(item.path)) in _PROGRAM_FOLDERS
-        owner = "" if around.as_root else _with_group(around.user)
+        owner = owner_in(run.around)
         copies.append(Copied(item.path, item.path, in_programs and not item.whole, item.whole, owner))
     return copies
 
@@ -107,6 +119,13 @@ def is_temporary(path: str) -> bool:
     return _TEMPORARY.match(f"{path}/") is not None
 
 
+def _installs_unused_tool(run: Run, used: Collection[str]) -> bool:
+    """Whether a RUN runs the installer of a tool that the final image does not call."""
+    text = " ".join(run.instruction.words)
+    tools = [programs for address, programs in _INSTALLERS.items() if address in text]
+    return bool(tools) and not any(program in used for programs in tools for program in programs)
+
+
 def _is_unused_toolchain(path: str, used: Collection[str]) -> bool:
     for folder, programs in _TOOLCHAINS.items():
         if is_inside(path, folder):
@@ -114,6 +133,12 @@ def _is_unused_toolchain(path: str, used: Collection[str]) -> bool:
     return False
 
 
-def _with_group(user: str) -> str:
-    """`app` → `app:app`, which is the group that useradd and adduser give; COPY would take root's."""
+def owner_in(around: Surroundings) -> str:
+    """Whose the files are that a RUN makes, as COPY takes it; empty for root.
+
+    `app` becomes `app:app`, the group that useradd and adduser give.
+    """
+    user = around.user
+    if around.as_root:
+        return ""
     return user if ":" in user or user.isdigit() else f"{user}:{user}"

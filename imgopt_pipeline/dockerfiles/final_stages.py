@@ -8,8 +8,9 @@ from imgopt_pipeline.dockerfiles.base_images import reference
 from imgopt_pipeline.dockerfiles.build_tools import builds, install_calls, package_name, package_words
 from imgopt_pipeline.dockerfiles.drafts import Draft
 from imgopt_pipeline.dockerfiles.models import Instruction
-from imgopt_pipeline.dockerfiles.repeated_runs import Needs, mentions
+from imgopt_pipeline.dockerfiles.repeated_runs import mentions
 from imgopt_pipeline.dockerfiles.runs import Run, runs
+from imgopt_pipeline.dockerfiles.trimmed_lists import Needs
 
 FULL_BASE = {
     "curl": ("curl",),

@@ -38,7 +38,7 @@ def followed_by(document: Dockerfile, script: Script, command: Command | None, t
     ):
         return Edit(last.words[-1].end, last.words[-1].end, text[6:])
     joint = _joint_within_line(document, script, command) or _joint(document, script, at_end=at_end)
-    return Edit(end, end, f"{joint}{text}")
+    return Edit(end, end, f"{joint}{text}") if not at_end or _may_go_on(script, joint) else None
 
 
 def preceded_by(document: Dockerfile, script: Script, command: Command, text: str) -> Edit:
@@ -100,7 +100,10 @@ def joined(
         return None
     between = _unix(document.text[first.end : document.text.rfind("\n", 0, second.start) + 1])
     ends_list = script.commands[-1].operator == "&&"
-    before, _, after = _joint(document, styled_as, at_end=True, ends_list=ends_list).partition("\n")
+    joint = _joint(document, styled_as, at_end=True, ends_list=ends_list)
+    if not _may_go_on(script, joint):
+        return None
+    before, _, after = joint.partition("\n")
     indent = after[: len(after) - len(after.lstrip())]
     comments = "".join(f"{indent}{line.strip()}\n" for line in between.split("\n") if line.strip())
     return Edit(end, second.body_start, f"{before}\n{comments}{after}")
@@ -176,6 +179,12 @@ def _last_end(document: Dockerfile, script: Script) -> int | None:
     if "#" in rest or "<<" in rest or rest.endswith((";", "&", "|", "\\")):
         return None
     return end
+
+
+def _may_go_on(script: Script, joint: str) -> bool:
+    """Whether this may follow a script's end: within what stands before `&&`, `set -e` no longer holds."""
+    strict = any(command.name == "set" for command in script.commands)
+    return "&&" not in joint or not strict or script.commands[-1].plain
 
 
 def _feeds_heredoc(document: Dockerfile, script: Script) -> bool:

@@ -161,7 +161,8 @@ def started_with(draft: Draft, build: NodeBuild) -> str | None:
     """A development dependency that starts the application, None where it starts without."""
     development = development_names(draft, build.manifest)
     line = start_command(draft, build.manifest)
-    for word in re.findall(r"[@\w./:-]+", line):
+    words: list[str] = re.findall(r"[@\w./:-]+", line)
+    for word in words:
         program = posixpath.basename(word)
         for name in (_PROGRAM_PACKAGES.get(program, program), word.split("/register")[0]):
             if name in development:

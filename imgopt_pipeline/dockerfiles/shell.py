@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
@@ -114,6 +114,7 @@ def _masked(body: str, has_heredoc: bool) -> str:
     return "".join(result)
 
 
+@lru_cache(maxsize=512)  # Each rule asks for the same ones again.
 def _commands(body: str, offset: int) -> tuple[Command, ...] | None:
     source = body.encode("utf-8", "surrogateescape")
     tree = _parser().parse(source)

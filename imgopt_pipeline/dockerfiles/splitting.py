@@ -6,16 +6,14 @@ configures the image or its system, and goes on with the author's text from ther
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imgopt_pipeline.dockerfiles.copied_paths import (
     Copied,
     copies_of_made,
     is_inside,
-    is_temporary,
     lines_of_copies,
     with_owner,
     without_covered,
@@ -24,19 +22,25 @@ from imgopt_pipeline.dockerfiles.drafts import Draft
 from imgopt_pipeline.dockerfiles.editing import Edit
 from imgopt_pipeline.dockerfiles.layout import removed
 from imgopt_pipeline.dockerfiles.models import Dockerfile, Instruction, Stage
-from imgopt_pipeline.dockerfiles.repeated_runs import Needs, Repeated, repeated
+from imgopt_pipeline.dockerfiles.repeated_copies import is_deleted, is_needed, owned
+from imgopt_pipeline.dockerfiles.repeated_runs import Repeated, repeated
 from imgopt_pipeline.dockerfiles.runs import Run, runs
-from imgopt_pipeline.dockerfiles.stage_sources import WHOLE, copied_sources
-from imgopt_pipeline.dockerfiles.surroundings import surroundings
-
-_NAMES = ("build", "builder", "build-stage", "imgopt-build")
-_MOVED = frozenset({"LABEL", "EXPOSE", "VOLUME", "HEALTHCHECK", "ENTRYPOINT", "CMD", "STOPSIGNAL", "MAINTAINER"})
-_LAYERS = frozenset({"RUN", "COPY", "ADD"})
-_MANIFESTS = re.compile(
-    r"requirements[\w.-]*\.txt|requirements|constraints[\w.-]*\.txt|Pipfile(\.lock)?|poetry\.lock\*?|uv\.lock|pyproject\.toml"
-    r"|pdm\.lock|environment\.ya?ml|conda[\w.-]*\.(ya?ml|lock)|setup\.(py|cfg)"
+from imgopt_pipeline.dockerfiles.stage_items import (
+    LAYERS,
+    Item,
+    can_be_owner,
+    place_of_copies,
+    stands_apart,
+    text_of,
+    tidied,
+    unix,
+    with_comments,
 )
-_BUILD_PROGRAMS = frozenset({"uv", "uvx"})
+from imgopt_pipeline.dockerfiles.surroundings import surroundings
+from imgopt_pipeline.dockerfiles.trimmed_lists import Needs
+
+_NAMES = ("build", "builder", "build-stage", *(f"build-{number}" for number in range(2, 100)))
+_MOVED = frozenset({"LABEL", "EXPOSE", "VOLUME", "HEALTHCHECK", "ENTRYPOINT", "CMD", "STOPSIGNAL", "MAINTAINER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class Plan:
     """How a stage is parted: after `last`, onto `base` where that is another.
 
     `copies`: what the final stage takes besides what the RUNs made by the image's facts (`made`). `covered`: folders
-    that those bring, so that nothing else is said of them. `edits`: further ones, in the build stage.
+    that those bring, so that nothing else is said of them. `edits`: further ones, in the build stage. `settings`: an
+    ENV for the final stage.
     """
 
     last: Instruction
@@ -53,7 +58,6 @@ class Plan:
     covered: tuple[str, ...] = ()
     base: str | None = None
     edits: tuple[Edit, ...] = ()
-    addition: str = ""
     made: bool = True
     settings: str = ""
 
@@ -68,18 +72,26 @@ class Split:
     edits: tuple[Edit, ...] = ()
     dropped: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
-    copies: tuple[Copied, ...] = ()
     unclear: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
-    """An instruction of the final stage. `path`: where a COPY leads, `apart`: an empty line stands before it."""
+class _Parted:
+    """What becomes of the RUNs of the build stage, by where they begin, and what is to be copied of them."""
 
-    keyword: str
-    text: str
-    apart: bool = False
-    path: str | None = None
+    runs: Mapping[int, Repeated]
+    copies: tuple[Copied, ...]
+    positions: frozenset[int]
+    missing: tuple[str, ...]
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Owners that a `chown -R` gave to folders."""
+        return {path: owner for found in self.runs.values() for path, owner in found.owners.items()}
+
+    def names(self, which: str) -> tuple[str, ...]:
+        """The packages that are `kept` or `dropped`."""
+        return tuple(dict.fromkeys(name for found in self.runs.values() for name in getattr(found, which)))
 
 
 def split(draft: Draft, plan: Plan) -> Split:
@@ -88,92 +100,117 @@ def split(draft: Draft, plan: Plan) -> Split:
     unclear = _why_not(draft, stage)
     if unclear:
         return Split(unclear=unclear)
-    before = [instruction for instruction in stage.body if instruction.start <= plan.last.start]
-    after = [instruction for instruction in stage.body if instruction.start > plan.last.start]
-    parted: dict[int, Repeated] = {}
-    copies: list[Copied] = list(plan.copies)
-    moved_positions: set[int] = set()
-    needs = plan.needs
     found_runs = {run.instruction.start: run for run in runs(draft, {stage.number})}
-    for instruction in before:
-        if instruction.keyword != "RUN" or instruction.onbuild:
-            continue
-        run = found_runs.get(instruction.start)
-        if run is None:
-            return Split(unclear=f"the commands of line {draft.origin(instruction)} are not understood")
-        found = parted[instruction.start] = repeated(draft, run, needs)
-        if found.unclear:
-            return Split(unclear=found.unclear)
-        # Named once, by the first list.
-        needs = replace(needs, extra=tuple(name for name in needs.extra if name not in found.kept))
-        if found.moved and plan.made:
-            step = draft.step(instruction)
-            if step is None:
-                return Split(unclear=f"what line {draft.origin(instruction)} made is not known")
-            moved_positions.add(step.position)
-            made = copies_of_made(step.made, plan.needs.used, run.around)
-            if made is None:
-                return Split(unclear=f"line {draft.origin(instruction)} makes files whose names no COPY can say")
-            copies += [copied for copied in made if not _is_covered(copied.target, plan.covered)]
-    owners = {path: owner for found in parted.values() for path, owner in found.owners.items()}
-    copies = without_covered([with_owner(copied, owners) for copied in copies])
+    parted = _parted(draft, plan, found_runs)
+    if isinstance(parted, str):
+        return Split(unclear=parted)
+    copies = without_covered([with_owner(copied, parted.owners) for copied in (*plan.copies, *parted.copies)])
     if not copies:
         return Split(unclear="nothing is known of what its build makes")
-    chowned, later_edits = _chowned_later(document, copies, found_runs, after)
+    items, first = _items(draft, plan, parted, copies)
+    if any(not item.text for item in items):
+        return Split(unclear="its build deletes files that it was given")
+    after = [instruction for instruction in stage.body if instruction.start > plan.last.start]
+    chowned, sparing = _chowned_later(copies, found_runs, after, items)
     copies = [with_owner(copied, chowned) for copied in copies]
-    folders = [copied.target for copied in copies if not copied.file and copied.whole]
-    items: list[_Item] = []
-    marker = 0
-    moved_texts: list[Edit] = []
-    for instruction in before:
-        apart = _stands_apart(document, instruction)
-        if instruction.onbuild or instruction.keyword in _MOVED:
-            items.append(_Item("", _with_comments(document, instruction), apart))
-            moved_texts.append(removed(document, instruction))
-        elif instruction.keyword == "RUN":
-            found = parted[instruction.start]
-            if found.text is not None:
-                items.append(_Item("RUN", found.text, apart))
-            if found.moved:
-                marker = len(items)
-        elif instruction.keyword in ("COPY", "ADD"):
-            path = surroundings(draft, instruction).path(instruction.words[-1]) if instruction.words else None
-            if _is_needed(draft, plan, instruction, path, [*before, *after], folders):
-                hidden = _hidden_by(draft, instruction, moved_positions)
-                if hidden:
-                    return Split(unclear=f"its build deletes files that line {draft.origin(instruction)} brings")
-                items.append(_Item("COPY", _owned(document, instruction, path, owners), apart, path))
-        else:
-            items.append(_Item(instruction.keyword, _unix(document.source(instruction)), apart))
-    marker = _hoisted(items, marker, copies)
-    airy = any(_stands_apart(document, instruction) for instruction in before)
-    items.insert(marker, _Item("COPY", "\n".join(lines_of_copies(copies, _build_name(document))), airy))
+    airy = any(stands_apart(document, one) for one in stage.body if one.start <= plan.last.start)
+    name = _build_name(document)
+    place = place_of_copies(items, first, copies)
+    items.insert(place, Item("COPY", "\n".join(lines_of_copies(copies, name)), airy))
     if plan.settings:
-        items.insert(marker, _Item("ENV", plan.settings))
-    if needs.extra:
-        layers = (n for n, item in enumerate(items) if item.keyword in (*_LAYERS, "USER"))
-        items.insert(next(layers, len(items)), _Item("RUN", install_line(needs.extra), airy))
-    items = _tidied(items, after, document)
-    text = _final_stage(document, stage, plan, items)
-    end = plan.last.end
-    edits = [
-        _renamed(document, stage),
-        *moved_texts,
+        items.insert(place, Item("ENV", plan.settings))
+    if parted.missing:
+        layers = (n for n, item in enumerate(items) if item.keyword in (*LAYERS, "USER"))
+        items.insert(next(layers, len(items)), Item("RUN", install_line(document, parted.missing), airy))
+    opening = unix(document.source(stage.opening)).rstrip()
+    if plan.base is not None:
+        opening = opening.replace(stage.base_text, plan.base, 1)
+    text = text_of(tidied(items, after, document), opening)
+    moved = [one for one in stage.body if one.start <= plan.last.start and (one.onbuild or one.keyword in _MOVED)]
+    edits = (
+        _renamed(document, stage, name),
+        *(removed(document, instruction) for instruction in moved),
         *plan.edits,
-        *later_edits,
-        Edit(end, end, f"{plan.addition}{text}"),
-    ]
-    dropped = tuple(dict.fromkeys(name for found in parted.values() for name in found.dropped))
-    kept = tuple(dict.fromkeys([*needs.extra, *(name for found in parted.values() for name in found.kept)]))
-    return Split(tuple(edits), dropped, kept, tuple(copies))
+        *sparing,
+        Edit(plan.last.end, plan.last.end, text),
+    )
+    return Split(edits, parted.names("dropped"), (*parted.missing, *parted.names("kept")))
 
 
-def install_line(names: Sequence[str]) -> str:
+def install_line(document: Dockerfile, names: Sequence[str]) -> str:
     """A RUN that installs packages of Debian and leaves nothing else."""
-    return (
+    line = (
         f"RUN apt-get update \\\n    && apt-get install -y --no-install-recommends {' '.join(names)} \\\n"
         "    && rm -rf /var/lib/apt/lists/*"
     )
+    # Versions are not pinned, which would break with the base's next release; other lists show that that is known.
+    return line if "apt-get install" in document.text else f"# hadolint ignore=DL3008\n{line}"
+
+
+def _parted(draft: Draft, plan: Plan, found_runs: Mapping[int, Run]) -> _Parted | str:
+    """What becomes of the RUNs up to the last that builds; why it is not clear, in words."""
+    needs = plan.needs
+    parted: dict[int, Repeated] = {}
+    copies: list[Copied] = []
+    positions: set[int] = set()
+    for instruction in draft.stage.body:
+        if instruction.keyword != "RUN" or instruction.onbuild or instruction.start > plan.last.start:
+            continue
+        run = found_runs.get(instruction.start)
+        if run is None:
+            return f"the commands of line {draft.origin(instruction)} are not understood"
+        found = parted[instruction.start] = repeated(draft, run, needs)
+        if found.unclear:
+            return found.unclear
+        # Named once, by the first list.
+        needs = replace(needs, extra=tuple(name for name in needs.extra if name not in found.kept))
+        if not found.moved or not plan.made:
+            continue
+        step = draft.step(instruction)
+        if step is None:
+            return f"what line {draft.origin(instruction)} made is not known"
+        positions.add(step.position)
+        made = copies_of_made(step.made, needs.used, run)
+        if made is None:
+            return f"line {draft.origin(instruction)} makes files whose names no COPY can say"
+        copies += [one for one in made if not any(is_inside(one.target, folder) for folder in plan.covered)]
+    return _Parted(parted, tuple(copies), frozenset(positions), needs.extra)
+
+
+def _items(draft: Draft, plan: Plan, parted: _Parted, copies: Sequence[Copied]) -> tuple[list[Item], int]:
+    """What the final stage says up to the last that builds, and where the first of that stood.
+
+    An item without text stands for a COPY of which the build deletes something.
+    """
+    document, stage = draft.document, draft.stage
+    covered = (*plan.covered, *(copied.target for copied in copies if not copied.file and copied.whole))
+    items: list[Item] = []
+    first: int | None = None
+    for instruction in stage.body:
+        if instruction.start > plan.last.start:
+            break
+        apart = stands_apart(document, instruction)
+        if instruction.onbuild or instruction.keyword in _MOVED:
+            items.append(Item("", with_comments(document, instruction), apart))
+        elif instruction.keyword == "RUN":
+            found = parted.runs[instruction.start]
+            if found.text is not None:
+                items.append(Item("RUN", found.text, apart))
+            if found.moved and first is None:
+                first = len(items)
+            if found.afterwards is not None:
+                items.append(Item("RUN", found.afterwards, apart and found.text is None))
+        elif instruction.keyword in ("COPY", "ADD"):
+            path = surroundings(draft, instruction).path(instruction.words[-1]) if instruction.words else None
+            later = [other for other in stage.body if other.start > instruction.start]
+            if is_needed(draft, instruction, path, used=plan.needs.used, covered=covered, later=later):
+                text = owned(document, instruction, path, parted.owners)
+                items.append(
+                    Item("COPY", "" if is_deleted(draft, instruction, parted.positions) else text, apart, path)
+                )
+        else:
+            items.append(Item(instruction.keyword, unix(document.source(instruction)), apart))
+    return items, len(items) if first is None else first
 
 
 def _why_not(draft: Draft, stage: Stage) -> str:
@@ -195,66 +232,8 @@ def _why_not(draft: Draft, stage: Stage) -> str:
     return ""
 
 
-def _is_needed(
-    draft: Draft,
-    plan: Plan,
-    instruction: Instruction,
-    path: str | None,
-    others: Sequence[Instruction],
-    folders: Sequence[str],
-) -> bool:
-    """Whether the final stage needs a COPY of the build stage as well."""
-    sources = instruction.words[:-1]
-    if path is not None and (is_temporary(path) or _is_covered(path, (*plan.covered, *folders))):
-        return False
-    names = {posixpath.basename(source.rstrip("/")) for source in sources}
-    if instruction.flag("from") is not None:
-        return not names <= _BUILD_PROGRAMS or not names.isdisjoint(plan.needs.used)
-    if names and all(_MANIFESTS.fullmatch(name) for name in names):
-        return False
-    return not any(_brings_it(draft, instruction, path, other) for other in others if other.start > instruction.start)
-
-
-def _brings_it(draft: Draft, instruction: Instruction, path: str | None, later: Instruction) -> bool:
-    """Whether a later COPY of the whole context brings the same files to the same place."""
-    if later.keyword != "COPY" or path is None or not copied_sources(instruction):
-        return False
-    if not set(copied_sources(later)) & WHOLE:
-        return False
-    target = surroundings(draft, later).path(later.words[-1])
-    if target is None:
-        return False
-    for source in copied_sources(instruction):
-        place = posixpath.normpath(posixpath.join(target, source.removeprefix("./").lstrip("/")))
-        if place not in (path, posixpath.join(path, posixpath.basename(source.rstrip("/")))):
-            return False
-    return True
-
-
-def _hidden_by(draft: Draft, instruction: Instruction, positions: set[int]) -> bool:
-    """Whether a RUN that is not said again deletes what a COPY brings."""
-    step = draft.step(instruction)
-    if step is None or draft.image is None:
-        return False
-    return any(
-        hidden.position == step.position and hidden.killed_by in positions and hidden.reason in ("deleted", "opaque")
-        for hidden in draft.image.hidden
-    )
-
-
-def _owned(document: Dockerfile, instruction: Instruction, path: str | None, owners: dict[str, str]) -> str:
-    """A COPY with the owner that a later `chown -R` gave to where it leads."""
-    text = _unix(document.source(instruction))
-    owner = next((owner for folder, owner in owners.items() if path is not None and is_inside(path, folder)), "")
-    if not owner or instruction.flag("chown") is not None:
-        return text
-    keyword = re.match(r"\w+\s+", text)
-    at = keyword.end() if keyword is not None else 0
-    return f"{text[:at]}--chown={owner} {text[at:]}"
-
-
 def _chowned_later(
-    document: Dockerfile, copies: Sequence[Copied], found: dict[int, Run], after: Sequence[Instruction]
+    copies: Sequence[Copied], found: Mapping[int, Run], after: Sequence[Instruction], items: Sequence[Item]
 ) -> tuple[dict[str, str], list[Edit]]:
     """Owners that `chown -R` gives later to folders that now come by COPY, and the edits that spare its `-R`.
 
@@ -272,117 +251,23 @@ def _chowned_later(
             words = [word.text for word in call.command.words[1:] if not word.text.startswith("-")]
             paths = [run.around.path(text) if run is not None else None for text in words[1:]]
             whole = {copied.target for copied in copies if not copied.file}
-            if recursive and paths and all(path in whole for path in paths):
+            if recursive and paths and all(path in whole for path in paths) and can_be_owner(words[0], items):
                 owners |= {path: words[0] for path in paths if path is not None}
                 edits.append(Edit(recursive[0].start, recursive[0].end + 1, ""))
     return owners, edits
 
 
-def _hoisted(items: Sequence[_Item], marker: int, copies: Sequence[Copied]) -> int:
-    """A place before COPYs of the context to other folders, so that a change of the sources leaves it cached."""
-    while marker > 0:
-        item = items[marker - 1]
-        if item.keyword != "COPY" or item.path is None:
-            break
-        if any(is_inside(copied.target, item.path) or is_inside(item.path, copied.target) for copied in copies):
-            break
-        marker -= 1
-    return marker
-
-
-def _tidied(items: Sequence[_Item], after: Sequence[Instruction], document: Dockerfile) -> list[_Item]:
-    """Without folders, users and arguments that nothing in the final stage stands on."""
-    rest = [_Item(other.keyword, document.source(other)) for other in after]
-    kept: list[_Item] = []
-    for number, item in enumerate(items):
-        following = [*items[number + 1 :], *rest]
-        if item.keyword == "ARG" and not _argument_used(item.text, following):
-            continue
-        if item.keyword in ("WORKDIR", "USER") and _superseded(item, following):
-            continue
-        kept.append(item)
-    return kept
-
-
-def _superseded(item: _Item, following: Sequence[_Item]) -> bool:
-    for other in following:
-        if other.keyword == item.keyword:
-            absolute = re.match(r"\w+\s+[\"']?/", other.text) is not None
-            return item.keyword == "USER" or absolute
-        if other.keyword in _LAYERS or (item.keyword == "USER" and other.keyword == "WORKDIR"):
-            return False
-    return False
-
-
-def _argument_used(text: str, following: Sequence[_Item]) -> bool:
-    names = re.findall(r"(?:^|\s)(\w+)(?:=|\s|$)", text.partition(" ")[2])
-    for item in following:
-        if any(re.search(rf"\$\{{?{re.escape(name)}\b", item.text) for name in names):
-            return True
-        if item.keyword == "RUN" and any(name.startswith("DEBIAN_") for name in names):
-            return True
-    return False
-
-
-def _final_stage(document: Dockerfile, stage: Stage, plan: Plan, items: Sequence[_Item]) -> str:
-    opening = _unix(document.source(stage.opening)).rstrip()
-    if plan.base is not None:
-        opening = opening.replace(stage.base_text, plan.base, 1)
-    lines = ["", "", opening]
-    for item in items:
-        if item.apart and lines[-1]:
-            lines.append("")
-        lines.append(item.text)
-    return "\n".join(lines)
-
-
-def _renamed(document: Dockerfile, stage: Stage) -> Edit:
+def _renamed(document: Dockerfile, stage: Stage, name: str) -> Edit:
     """The edit that gives the author's FROM the build stage's name."""
-    source = document.source(stage.opening)
-    name = _build_name(document)
+    source = document.source(stage.opening).rstrip()
+    end = stage.opening.start + len(source)
     if stage.name is not None:
-        at = stage.opening.start + source.rstrip().rfind(_written_name(source))
-        return Edit(at, stage.opening.start + len(source.rstrip()), name)
-    as_word = "as" if source.startswith("from") else "AS"
-    end = stage.opening.start + len(source.rstrip())
-    return Edit(end, end, f" {as_word} {name}")
-
-
-def _written_name(source: str) -> str:
-    return source.split()[-1]
+        return Edit(end - len(source.split()[-1]), end, name)
+    return Edit(end, end, f" {'as' if source.startswith('from') else 'AS'} {name}")
 
 
 def _build_name(document: Dockerfile) -> str:
     taken = {(stage.name or "").lower() for stage in document.stages} | {
         stage.base.lower() for stage in document.stages
     }
-    free = (name for name in (*_NAMES, *(f"build-{number}" for number in range(2, 100))) if name not in taken)
-    return next(free)
-
-
-def _is_covered(path: str, folders: Sequence[str]) -> bool:
-    return any(is_inside(path, folder) for folder in folders)
-
-
-def _with_comments(document: Dockerfile, instruction: Instruction) -> str:
-    """An instruction with the comments that stand right above it."""
-    text = document.text
-    start = text.rfind("\n", 0, instruction.start) + 1
-    while start > 0:
-        above = text.rfind("\n", 0, start - 1) + 1
-        if not text[above:start].lstrip().startswith("#"):
-            break
-        start = above
-    return _unix(text[start : instruction.end])
-
-
-def _stands_apart(document: Dockerfile, instruction: Instruction) -> bool:
-    """Whether an empty line stands above an instruction and its comments."""
-    lines = document.text[: instruction.start].split("\n")[:-1]
-    while lines and lines[-1].lstrip().startswith("#"):
-        lines.pop()
-    return bool(lines) and not lines[-1].strip()
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n")
+    return next(name for name in _NAMES if name not in taken)

@@ -27,6 +27,22 @@ from imgopt_pipeline.builds.models import CheckResult
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import engine_errors
 
+CHECKS = {
+    "smaller": "The candidate is smaller than the image in use.",
+    "configuration": "Its configuration is that of the image in use, but for what the rules say they change.",
+    "packages": "Packages that went or changed are those that the rules account for.",
+    "entry-point": "Its entry point resolves.",
+    "secrets": "It brings no file, variable or build step that looks like a secret.",
+    "shared-libraries": "Shared libraries that were found are found.",
+    "python-modules": "Python modules that could be imported can be imported.",
+    "node-modules": "Node modules that could be loaded can be loaded.",
+    "gpu": "What uses a GPU still does; what has none brings no CUDA.",
+    "start": "It starts in isolation and stays up, as the image in use does.",
+    "probe": "It answers as the image in use does.",
+    "smoke": "The smoke command of the settings ends as with the image in use.",
+}
+"""Every check there is; an image without Python, say, has none of its modules checked."""
+
 
 def check_candidate(host: EngineHost, old: Subject, new: Subject, context: CheckContext) -> list[CheckResult]:
     """Check a candidate against the image in use; nothing is left on the host.

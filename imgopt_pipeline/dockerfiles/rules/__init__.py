@@ -12,18 +12,26 @@ from imgopt_pipeline.dockerfiles.rules import (
     cache_mounts,
     copy_owner,
     cpu_only,
+    cuda_runtime,
     debug_files,
     kept_out,
     merged_runs,
+    multi_stage,
+    nextjs_standalone,
     package_caches,
     package_lists,
     package_tests,
+    production_node,
+    single_cuda,
+    slim_base,
     static_libraries,
     uv_for_pip,
 )
 
 RULES: tuple[Rule, ...] = (
     cpu_only.RULE,
+    single_cuda.RULE,
+    cuda_runtime.RULE,
     kept_out.RULE,
     package_tests.RULE,
     debug_files.RULE,
@@ -35,5 +43,9 @@ RULES: tuple[Rule, ...] = (
     uv_for_pip.RULE,
     cache_mounts.RULE,
     package_caches.RULE,
+    slim_base.RULE,
+    nextjs_standalone.RULE,
+    production_node.RULE,
+    multi_stage.RULE,
 )
 """Each works on the text that those before it left."""

@@ -97,7 +97,11 @@ def _steps(
     owners = [taking.value for taking, _ in given if taking.flag == "chown"]
     if not all(_exists(draft, owner, first) for owner in owners):
         made = _made_users(draft, run.instruction)
-        movable = len(given) == len(takings) and all(_exists(draft, owner, first, made) for owner in owners)
+        movable = (
+            len(given) == len(takings)
+            and all(_exists(draft, owner, first, made) for owner in owners)
+            and _folders_exist(draft, all_runs, run, [taking for taking, _ in given], first)
+        )
         moved = _moved(draft, run, first, inside) if movable else None
         if moved is None:
             passed_over.append("the user that owns the files is made after they are copied")
@@ -186,16 +190,26 @@ def _folders_only(draft: Draft, all_runs: list[Run], taking: _Taking) -> Iterato
         yield Edit(last, last, "".join(f" {folder}" for folder in below))
 
 
-def _made_folders(draft: Draft, all_runs: list[Run], run: Run) -> Iterator[str]:
-    """Those that WORKDIR, VOLUME and mkdir made before, with the folders above them."""
-    for path in _named_folders(draft, all_runs, run):
+def _made_folders(draft: Draft, all_runs: list[Run], run: Run, before: Instruction | None = None) -> Iterator[str]:
+    """Those that WORKDIR, VOLUME and mkdir made before it or another instruction, with the folders above them."""
+    for path in _named_folders(draft, all_runs, run, before or run.instruction):
         while path != "/":
             yield path
             path = posixpath.dirname(path)
 
 
-def _named_folders(draft: Draft, all_runs: list[Run], run: Run) -> Iterator[str]:
-    for other in above(draft, run.instruction):
+def _folders_exist(
+    draft: Draft, all_runs: list[Run], run: Run, takings: list[_Taking], instruction: Instruction
+) -> bool:
+    """Whether all folders that the command names exist where an instruction begins, or are made by its own RUN."""
+    earlier = [other for other in all_runs if other.script.start < instruction.start or other == run]
+    named = {folder for taking in takings for folder in taking.paths}
+    later = {f for f in _made_folders(draft, all_runs, run) if any(_below(f, path) for path in named)}
+    return later | named <= set(_made_folders(draft, earlier, run, instruction))
+
+
+def _named_folders(draft: Draft, all_runs: list[Run], run: Run, before: Instruction) -> Iterator[str]:
+    for other in above(draft, before):
         if other.keyword in ("WORKDIR", "VOLUME"):
             around = surroundings(draft, other)
             yield from (path for word in other.words if (path := around.path(word)) is not None)
@@ -247,10 +261,11 @@ def _moved(draft: Draft, run: Run, first: Instruction, inside: list[Edit]) -> li
         text = f"{text[:start]}{edit.replacement}{text[end:]}"
     gone = removed(document, instruction)
     place = _above_comments(document.text, first.start)
-    comments = document.text[_above_comments(document.text, instruction.start) : instruction.start]
-    kept = comments if gone.start <= instruction.start - len(comments) else ""
-    empty = "\n" if document.text[: gone.start].endswith(("\n\n", "\r\n\r\n")) or kept else ""
-    return [Edit(place, place, f"{kept}{text}\n{empty}".replace("\r\n", "\n")), gone]
+    comments = _above_comments(document.text, instruction.start)
+    gone = Edit(min(gone.start, comments), gone.end, "")
+    moved = f"{document.text[comments : instruction.start]}{text}\n"
+    empty = "\n" if document.text[: gone.start].endswith(("\n\n", "\n\r\n")) or comments < instruction.start else ""
+    return [Edit(place, place, f"{moved}{empty}".replace("\r\n", "\n")), gone]
 
 
 def _above_comments(text: str, offset: int) -> int:

@@ -18,9 +18,10 @@ from imgopt_pipeline.dockerfiles.editing import Edit
 from imgopt_pipeline.dockerfiles.facts import ImageFacts
 from imgopt_pipeline.dockerfiles.final_stages import last_builder, needs_of
 from imgopt_pipeline.dockerfiles.layout import removed
-from imgopt_pipeline.dockerfiles.repeated_runs import Needs, repeated
+from imgopt_pipeline.dockerfiles.repeated_runs import repeated
 from imgopt_pipeline.dockerfiles.runs import Run, runs
 from imgopt_pipeline.dockerfiles.splitting import Plan, split
+from imgopt_pipeline.dockerfiles.trimmed_lists import Needs
 from imgopt_pipeline.units import format_bytes
 
 _SMALLEST_BYTES = 1_000_000

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imgopt_pipeline.dockerfiles.copied_paths import Copied
+from imgopt_pipeline.dockerfiles.copied_paths import Copied, owner_in
 from imgopt_pipeline.dockerfiles.drafts import NOTHING, Draft, Proposal, Rule, Step
 from imgopt_pipeline.dockerfiles.editing import Edit
 from imgopt_pipeline.dockerfiles.final_stages import last_builder, needs_of
@@ -59,7 +59,7 @@ def propose(draft: Draft) -> Proposal:
     plan = Plan(
         last,
         needs_of(draft, last, trims=False),
-        copies=_copies(draft, build.folder, below),
+        copies=_copies(draft, build, below),
         covered=(build.folder,),
         edits=(Edit(call.command.start, call.command.start, f"{_SWITCH} "),),
         made=all(draft.step(one) is not None for one in draft.stage.body if one.keyword == "RUN"),
@@ -158,16 +158,17 @@ def _starting(draft: Draft, below: str) -> Instruction | None:
     return commands[0]
 
 
-def _copies(draft: Draft, folder: str, below: str) -> tuple[Copied, ...]:
+def _copies(draft: Draft, build: NodeBuild, below: str) -> tuple[Copied, ...]:
     assert draft.context is not None
+    folder, owner = build.folder, owner_in(build.install.around)
     app = posixpath.join(folder, below) if below else folder
     copies = [
-        Copied(f"{app}/.next/standalone", folder, whole=False),
-        Copied(f"{app}/.next/static", f"{app}/.next/static"),
+        Copied(f"{app}/.next/standalone", folder, whole=False, owner=owner),
+        Copied(f"{app}/.next/static", f"{app}/.next/static", owner=owner),
     ]
     public = posixpath.join(below, "public") if below else "public"
     if _has_folder(draft, public):
-        copies.append(Copied(f"{app}/public", f"{app}/public"))
+        copies.append(Copied(f"{app}/public", f"{app}/public", owner=owner))
     return tuple(copies)
 
 

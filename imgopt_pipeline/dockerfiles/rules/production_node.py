@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imgopt_pipeline.dockerfiles.copied_paths import Copied
+from imgopt_pipeline.dockerfiles.copied_paths import Copied, owner_in
 from imgopt_pipeline.dockerfiles.drafts import NOTHING, Draft, Proposal, Rule, Step
 from imgopt_pipeline.dockerfiles.editing import Edit
 from imgopt_pipeline.dockerfiles.final_stages import last_builder, needs_of
@@ -66,7 +66,7 @@ def _parted(draft: Draft, build: NodeBuild, last: Run, size: str) -> Proposal:
     plan = Plan(
         last.instruction,
         needs_of(draft, last.instruction, trims=False),
-        copies=(Copied(build.folder, build.folder),),
+        copies=(Copied(build.folder, build.folder, owner=owner_in(build.install.around)),),
         covered=(build.folder,),
         edits=(pruning,),
         made=all(draft.step(one) is not None for one in draft.stage.body if one.keyword == "RUN"),

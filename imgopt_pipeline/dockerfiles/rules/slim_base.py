@@ -86,7 +86,7 @@ def _installing(draft: Draft, names: Sequence[str]) -> list[Edit]:
         if instruction.keyword not in _HEADER or instruction.onbuild:
             break
         place = instruction
-    return [Edit(place.end, place.end, f"\n{install_line(names)}")]
+    return [Edit(place.end, place.end, f"\n{install_line(draft.document, names)}")]
 
 
 RULE = Rule(

@@ -166,7 +166,7 @@ def _add_locked(found: PythonDependencies, lock: dict[str, Any]) -> None:
             source = table(item, "source")
             kind = str(source.get("type", ""))
             found.from_git |= "git" in source or kind == "git"
-            found.sources_first |= not {"directory", "path"}.isdisjoint({*source, kind})
+            found.sources_first |= not {"directory", "path", "file"}.isdisjoint({*source, kind})
             found.sources_first |= source.get("editable", ".") != "."
 
 

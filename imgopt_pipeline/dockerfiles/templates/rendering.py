@@ -51,6 +51,8 @@ def render(answers: Answers) -> Rendered:
     _check(answers)
     values = _python_values(answers) if isinstance(answers, PythonAnswers) else _node_values(answers)
     values |= {"answers": answers, "images": _images(answers), "wolfi": answers.base == "wolfi", "pins": _PINS}
+    # On Wolfi the build is not root's, and writes beside what was copied.
+    values["chown"] = f" --chown={_WOLFI_UID}:{_WOLFI_UID}" if answers.base == "wolfi" else ""
     name = "python" if python else "nodejs"
     return Rendered(_text(f"{name}.Dockerfile.j2", values), _text(f"{name}.dockerignore.j2", values))
 
