@@ -12,7 +12,9 @@ from imgopt_pipeline.builds.building import BuildFailed, build
 from imgopt_pipeline.builds.checks.candidate import check_candidate
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
 from imgopt_pipeline.builds.cleaning_up import ATTEMPT_REPOSITORY
-from imgopt_pipeline.builds.image_facts import claim_groups, stored_bytes
+from imgopt_pipeline.builds.history_match import compare_history
+from imgopt_pipeline.builds.history_steps import history_steps
+from imgopt_pipeline.builds.image_facts import claim_groups, reachable_claims, stored_bytes
 from imgopt_pipeline.builds.labels import candidate_labels
 from imgopt_pipeline.builds.models import FAILED, BuildRequest, Built, CheckResult
 from imgopt_pipeline.builds.preparing import Preparation
@@ -22,6 +24,7 @@ from imgopt_pipeline.errors import ImageNotFound
 from imgopt_pipeline.examining import Examination, examine_image
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import engine_errors
+from imgopt_pipeline.hosts.models import Image
 from imgopt_pipeline.planning.facts import ClaimGroup
 from imgopt_pipeline.settings import Settings
 
@@ -157,6 +160,19 @@ def ignore_text(prepared: Preparation, lines: Sequence[str] = ()) -> str | None:
     return "\n".join([*lines, *(own or ())]) + "\n"
 
 
+def _base_position(
+    host: EngineHost, image: Image, rewritten: Rewrite, prepared: Preparation, new: Subject
+) -> int | None:
+    """The highest layer of a candidate that its Dockerfile did not make; None where its history does not tell."""
+    document = parse(rewritten.text)
+    stage = document.stage_named(prepared.source.stage) or document.stages[-1]
+    with engine_errors("the engine does not tell its history", missing=ImageNotFound):
+        history = host.client.history(image.image_id) or []
+    steps = history_steps(history, len(image.layers))
+    layers = compare_history(document, stage, steps, new.config, arguments=prepared.source.arguments).layers
+    return min(layers.values()) - 1 if layers else None
+
+
 def _base(rewritten: Rewrite, stage_name: str | None) -> str | None:
     """The image that the final stage stands on."""
     document = parse(rewritten.text)
@@ -169,9 +185,10 @@ def _checked(
 ) -> Attempt:
     begun = time.monotonic()
     progress.current().start(f"checking the candidate (build {started.number})")
+    image, rewritten = host.image(built.image_id), started.rewritten
     examination = examine_image(
         host,
-        host.image(built.image_id),
+        image,
         settings.paths.layers,
         verify_bytes=settings.limits.verify_bytes,
         removable=True,
@@ -182,12 +199,14 @@ def _checked(
         image_id=built.image_id,
         size_bytes=new.size_bytes,
         build_seconds=built.seconds,
-        claims=tuple(claim_groups(examination)),
+        claims=tuple(
+            reachable_claims(claim_groups(examination), _base_position(host, image, rewritten, prepared, new))
+        ),
     )
     past = prepared.past
     if built.image_id == past.candidate_id:
         return replace(done, checks=past.checks, check_seconds=time.monotonic() - begun)
-    checks = check_candidate(host, old, new, check_context(settings, host, prepared, started.rewritten))
+    checks = check_candidate(host, old, new, check_context(settings, host, prepared, rewritten))
     failed = [check for check in checks if check.outcome == FAILED]
     return replace(
         done,

@@ -19,10 +19,8 @@ from imgopt_pipeline.layers.scratch import load_table
 
 FEW = 8
 """So many paths of a folder are named one by one; more of them as the folder."""
-MANY = 40
-"""More than so many are named as the folder, whatever else it holds."""
-LIGHT_BYTES = 20_000_000
-"""A folder that holds so much besides may always be named as a whole."""
+LIGHT_BYTES = 60_000_000
+"""A folder that holds so much besides may always be named as a whole: pip itself takes a third of that."""
 
 _SHARED = frozenset(
     {
@@ -80,8 +78,7 @@ def _folded(connection: duckdb.DuckDBPyConnection, position: int, tops: Sequence
         for parent, members in _by_parent(paths.values()).items():
             if parent.count("/") == depth - 1 and _is_crowd(members):
                 made_bytes = sum(member.size_bytes for member in members)
-                light = besides.get(parent, 0) <= max(made_bytes, LIGHT_BYTES)
-                if parent not in _SHARED and (light or len(members) > MANY):
+                if parent not in _SHARED and besides.get(parent, 0) <= max(made_bytes, LIGHT_BYTES):
                     for member in members:
                         del paths[member.path]
                     paths[parent] = _Top(parent, whole=False, link=False, size_bytes=made_bytes)

@@ -50,6 +50,7 @@ PROGRAMS = {
 }
 """Programs by the packages that bring them, as far as these may go from the image."""
 
+_NO_LIBRARY = re.compile(r".*-(bin|doc|common|data)|lib(js|python)[.\d-].*")
 _DISTRIBUTION = {"apt-get": "debian", "apt": "debian", "apk": "alpine"}
 _COMPILING_AT_RUN_TIME = (
     "vllm",
@@ -197,7 +198,7 @@ def installs_globally(call: Call) -> bool:
 
 def _is_library(package: PackageFacts, same_name: bool) -> bool:
     name = package.name
-    if is_build_tool(name, package.section) or name.endswith(("-bin", "-doc", "-common", "-data")):
+    if is_build_tool(name, package.section) or _NO_LIBRARY.fullmatch(name):
         return False
     return same_name or name.startswith("lib") or name in ("zlib1g", "libs") or package.ecosystem == "alpine"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imgopt_pipeline.dockerfiles.base_images import reference
+from imgopt_pipeline.dockerfiles.base_images import reference, slim_tag
 from imgopt_pipeline.dockerfiles.build_tools import builds, install_calls, package_name, package_words
 from imgopt_pipeline.dockerfiles.drafts import Draft
 from imgopt_pipeline.dockerfiles.models import Instruction
@@ -43,12 +43,12 @@ _CERTIFIED = frozenset({"curl", "wget", "git"})
 _STARTS = ("CMD", "ENTRYPOINT", "HEALTHCHECK")
 _SCRIPTS = (".sh", ".bash", "entrypoint", "start", "Procfile")
 
-#: Libraries that every Debian holds, and those that come with official Python images besides.
+#: Libraries that every Debian holds, and what comes with official Python images besides.
 _DEBIAN = re.compile(
     r"libc6|libstdc\+\+6|libgcc-s1|zlib1g|liblzma5|libbz2-1\.0|libcrypt1|libdb5\.3|libtinfo6|libuuid1|libzstd1|libsystemd0"
     r"|libblkid1|libmount1|libselinux1|libgmp10|libgnutls30(t64)?|libffi8|libgcrypt20|libpcre2-8-0|libacl1"
 )
-_WITH_PYTHON = re.compile(r"libssl3(t64)?|libsqlite3-0|libreadline8|libncursesw6|libexpat1|libgdbm6|libnsl2")
+_WITH_PYTHON = re.compile(r"python3|libssl3(t64)?|libsqlite3-0|libreadline8|libncursesw6|libexpat1|libgdbm6|libnsl2")
 
 
 def last_builder(draft: Draft) -> Instruction | None:
@@ -85,10 +85,16 @@ def present_libraries(draft: Draft) -> frozenset[str]:
     """Libraries of the image that its base, and the slim variant of that, have anyway."""
     if draft.image is None:
         return frozenset()
-    patterns = [_DEBIAN]
-    if reference(draft.lineage[-1].base).official == "python":
-        patterns.append(_WITH_PYTHON)
-    return frozenset(name for name in draft.image.of("debian") if any(one.fullmatch(name) for one in patterns))
+    base = reference(draft.lineage[-1].base)
+    top = draft.image.base_position if draft.image.base_position is not None else -1
+    full = slim_tag(base.official, base.tag) is not None
+    return frozenset(
+        name
+        for name, package in draft.image.of("debian").items()
+        if (not full and package.position is not None and package.position <= top)
+        or _DEBIAN.fullmatch(name)
+        or (base.official == "python" and _WITH_PYTHON.fullmatch(name))
+    )
 
 
 def missing_on_slim(draft: Draft, last: Instruction | None) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ from imgopt_pipeline.dockerfiles.surroundings import surroundings
 from imgopt_pipeline.dockerfiles.trimmed_lists import Needs
 
 _NAMES = ("build", "builder", "build-stage", *(f"build-{number}" for number in range(2, 100)))
+_MOST_COPIES = 24
 _MOVED = frozenset({"LABEL", "EXPOSE", "VOLUME", "HEALTHCHECK", "ENTRYPOINT", "CMD", "STOPSIGNAL", "MAINTAINER"})
 
 
@@ -107,6 +108,8 @@ def split(draft: Draft, plan: Plan) -> Split:
     copies = without_covered([with_owner(copied, parted.owners) for copied in (*plan.copies, *parted.copies)])
     if not copies:
         return Split(unclear="nothing is known of what its build makes")
+    if len(copies) > _MOST_COPIES:
+        return Split(unclear=f"what its build makes lies in {len(copies)} places among files of the base")
     items, first = _items(draft, plan, parted, copies)
     if any(not item.text for item in items):
         return Split(unclear="its build deletes files that it was given")

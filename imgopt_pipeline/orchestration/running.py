@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 from alembic.util import CommandError
+from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from filelock import FileLock, Timeout
@@ -59,7 +60,7 @@ def run_optimize(settings: Settings, target: str, config: Mapping[str, Any]) -> 
                 {PARTITION_TAG: target},
                 {"ops": {operation: {"config": dict(config)}}},
             )
-        except dg.DagsterAssetCheckFailedError:
+        except DagsterAssetCheckFailedError:
             return str(instance.get_runs(limit=1)[0].run_id)
 
 

@@ -264,8 +264,11 @@ def _moved(draft: Draft, run: Run, first: Instruction, inside: list[Edit]) -> li
     comments = _above_comments(document.text, instruction.start)
     gone = Edit(min(gone.start, comments), gone.end, "")
     moved = f"{document.text[comments : instruction.start]}{text}\n"
-    empty = "\n" if document.text[: gone.start].endswith(("\n\n", "\n\r\n")) or comments < instruction.start else ""
-    return [Edit(place, place, f"{moved}{empty}".replace("\r\n", "\n")), gone]
+    parted = ("\n\n", "\n\r\n")
+    apart = document.text[:comments].endswith(parted)
+    above_it = "\n" if apart and not document.text[:place].endswith(parted) else ""
+    below_it = "\n" if apart else ""
+    return [Edit(place, place, f"{above_it}{moved}{below_it}".replace("\r\n", "\n")), gone]
 
 
 def _above_comments(text: str, offset: int) -> int:

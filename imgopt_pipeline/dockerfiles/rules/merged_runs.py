@@ -15,6 +15,8 @@ _FLOOR_BYTES = 1_000_000
 _ENDS_OR_CHANGES_SHELL = {"exit", "exec", "return", "source", ".", "umask", "alias", "trap", "ulimit", "unset"}
 _WITHOUT_FOLDER = {"apt-get", "apt", "apk", "dnf", "yum", "dpkg", "conda", "ldconfig", "true", "rm", "npm", "yarn"}
 
+_SEVERAL = re.compile(r"[({;]|\b(if|for|while|until|case)\b")
+
 
 def propose(draft: Draft) -> Proposal:
     """Joins all RUNs from the one that made the bytes to the one that hides them."""
@@ -100,8 +102,9 @@ def _may_join(first: Run, second: Run) -> bool:
     options = " ".join(word for call in first.calls if call.program == "set" for word in call.command.texts[1:])
     if re.search(r"-\w*u|nounset|pipefail", options) and re.search(r"[$|]", text) and not exits_at_failure(after):
         return False
-    # Behind `&&` an `||` would also catch what fails before it.
-    return _is_one_list(second) or in_strict_rows(before)
+    # Behind `&&` an `||` would also catch what fails before it; behind `;` the first's `set -e` holds in it too.
+    same_when_strict = exits_at_failure(after) or not _SEVERAL.search(text)
+    return _is_one_list(second) or (in_strict_rows(before) and same_when_strict)
 
 
 def _is_one_list(run: Run) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from imgopt_pipeline.dockerfiles.copied_paths import Copied, owner_in
 from imgopt_pipeline.dockerfiles.drafts import NOTHING, Draft, Proposal, Rule, Step
 from imgopt_pipeline.dockerfiles.editing import Edit
+from imgopt_pipeline.dockerfiles.facts import ByteRange
 from imgopt_pipeline.dockerfiles.final_stages import last_builder, needs_of
 from imgopt_pipeline.dockerfiles.models import Instruction
 from imgopt_pipeline.dockerfiles.node_builds import NodeBuild, manifest_of, node_build, scripts_of, start_command
@@ -80,7 +81,10 @@ def propose(draft: Draft) -> Proposal:
     )
     step = Step((*edits, starts), draft.stage.opening.line, reason)
     replaces = {package.name: "" for package in draft.image.packages if package.ecosystem == "node"}
-    return Proposal((step,), explains=("command", "env"), replaces=replaces)
+    # Of node_modules a server traces little; the rest of what is claimed is a guess at the most.
+    most = claimed.high_bytes
+    expected = ByteRange(most // 2, most * 17 // 20, most)
+    return Proposal((step,), explains=("command", "env"), replaces=replaces, expected=expected)
 
 
 def _application(draft: Draft, build: NodeBuild) -> tuple[str, Mapping[str, Any]] | None:

@@ -1,5 +1,6 @@
 """Group builds: optimized images that passed their checks, one partition per image."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -54,13 +55,13 @@ def build_assets() -> list[dg.AssetsDefinition]:
     )
     def optimized_builds(
         context: dg.AssetExecutionContext, config: BuildConfig, settings: dg.ResourceParam[Settings]
-    ) -> dg.MaterializeResult[Any]:
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         key, build_id = context.partition_key, context.run.run_id
         if config.flatten:
             rows = flatten_target(settings, key, config.prune, build_id)
         else:
             rows = optimize_target(settings, key, _options(config), build_id)
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             value=rows, metadata=_shown(build_metadata(rows)), check_results=list(check_results(rows))
         )
 
