@@ -15,7 +15,7 @@ from imgopt_pipeline.builds.cleaning_up import ATTEMPT_REPOSITORY
 from imgopt_pipeline.builds.history_match import compare_history
 from imgopt_pipeline.builds.history_steps import history_steps
 from imgopt_pipeline.builds.image_facts import claim_groups, reachable_claims, stored_bytes
-from imgopt_pipeline.builds.labels import candidate_labels
+from imgopt_pipeline.builds.labels import candidate_labels, inherited_labels
 from imgopt_pipeline.builds.models import FAILED, BuildRequest, Built, CheckResult
 from imgopt_pipeline.builds.preparing import Preparation
 from imgopt_pipeline.dockerfiles.parsing import parse
@@ -143,9 +143,12 @@ def _request(settings: Settings, prepared: Preparation, rewritten: Rewrite, tag:
         network=source.network if builds.network == "default" else builds.network,
         contexts={**source.contexts, **rewritten.contexts},
         secrets=secrets,
-        labels=candidate_labels(
-            prepared.image.image_id, rewritten.techniques, base_reference=_base(rewritten, source.stage)
-        ),
+        labels={
+            **inherited_labels(prepared.in_use.config.get("Labels") or {}),
+            **candidate_labels(
+                prepared.image.image_id, rewritten.techniques, base_reference=_base(rewritten, source.stage)
+            ),
+        },
         time_limit_seconds=builds.time_limit_seconds,
         memory_bytes=builds.memory_bytes,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,20 +42,25 @@ def built_before(host: EngineHost) -> Before:
     with engine_errors("the engine does not list its images"):
         images = host.client.images(all=True)
     records = _cache_records(host)
+    # An attempt of another optimization is about to go, and what it is an image of may be our attempt too.
+    kept = (image for image in images if not _is_attempt(image.get("RepoTags") or []))
     return Before(
-        frozenset(str(image["Id"]) for image in images), frozenset(map(_record_id, records)), _cache_bytes(records)
+        frozenset(str(image["Id"]) for image in kept), frozenset(map(_record_id, records)), _cache_bytes(records)
     )
 
 
 def remove_attempts(host: EngineHost, tags: Iterable[str], before: Before) -> list[str]:
     """Remove images that imgopt built, by their tags, with what only they were built upon; the tags that went.
 
-    One that is in use, is not imgopt's, or was there before stays.
+    One that is in use, is not imgopt's, or was there before stays; what was there before loses the name of the attempt.
     """
     gone = []
     for tag in tags:
         inspected = _inspected(host, tag)
-        if inspected is None or not _ours(inspected) or str(inspected["Id"]) in before.image_ids:
+        if inspected is None or not _ours(inspected):
+            continue
+        there_before = str(inspected["Id"]) in before.image_ids
+        if there_before and len(inspected.get("RepoTags") or []) < 2:
             continue
         if _remove(host, tag):
             gone.append(tag)
@@ -138,6 +143,10 @@ def _inspected(host: EngineHost, reference: str) -> dict[str, Any] | None:
             return dict(host.client.inspect_image(reference))
     except UnreadableLayer:
         return None
+
+
+def _is_attempt(tags: Sequence[str]) -> bool:
+    return bool(tags) and all(tag.startswith(f"{ATTEMPT_REPOSITORY}:") for tag in tags)
 
 
 def _ours(inspected: Mapping[str, Any]) -> bool:

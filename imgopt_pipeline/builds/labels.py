@@ -5,7 +5,7 @@ Nothing that changes from one build to the next stands in them: the same build g
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from imgopt_pipeline import __version__
 
@@ -16,6 +16,9 @@ RULES_LABEL = "imgopt.rules"
 VERSION_LABEL = "imgopt.version"
 BASE_NAME_LABEL = "org.opencontainers.image.base.name"
 BASE_DIGEST_LABEL = "org.opencontainers.image.base.digest"
+
+_LONGEST, _MOST_CHARACTERS = 30_000, 300_000
+"""What Linux lets stand on a command line is 131,072 bytes a word and 2 MB in all."""
 
 OWN_LABELS = frozenset({SOURCE_LABEL, RULES_LABEL, VERSION_LABEL, BASE_NAME_LABEL, BASE_DIGEST_LABEL})
 """The labels that a candidate has and the image in use need not have."""
@@ -31,3 +34,15 @@ def candidate_labels(
     if base_digest:
         labels[BASE_DIGEST_LABEL] = base_digest
     return labels
+
+
+def inherited_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels of the image in use, for the build of its candidate: compose and pipelines set some that no
+    Dockerfile names."""
+    inherited = {name: value for name, value in labels.items() if name not in OWN_LABELS and _can_be_given(name, value)}
+    return inherited if sum(len(name) + len(value) for name, value in inherited.items()) < _MOST_CHARACTERS else {}
+
+
+def _can_be_given(name: str, value: str) -> bool:
+    """Whether it can stand on a command line as `name=value`."""
+    return bool(name) and "=" not in name and "\0" not in name + value and len(value) < _LONGEST

@@ -32,6 +32,7 @@ from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.planning.candidates import candidate_reference
 from imgopt_pipeline.planning.techniques import RISKS, TECHNIQUES
 from imgopt_pipeline.settings import Settings
+from imgopt_pipeline.units import count
 
 KEPT, NOTHING_TO_CHANGE, FAILED = "kept", "nothing to change", "failed"
 
@@ -141,7 +142,7 @@ class _Campaign:
         risks = {technique: RISKS.index(TECHNIQUES[technique].risk) for technique in techniques}
         kept = largest_passing(self._search, worth, risks)
         if kept is None and not self._search.exhausted:
-            self._unchanged = self._build(Rewrite(self._prepared.original, self._prepared.original, (), (), {}))
+            self._build_unchanged()
         return kept
 
     def best(self, kept: Techniques | None) -> Attempt | None:
@@ -150,25 +151,29 @@ class _Campaign:
         return min(passed, key=lambda attempt: attempt.size_bytes or 0) if kept and passed else None
 
     def dropped(self, best: Attempt | None) -> dict[str, str]:
-        """Rules that were tried and are not in the best candidate, with what failed with them."""
+        """Rules that were tried and are not in the best candidate, with what failed with them.
+
+        None where it may be no rule's fault: the Dockerfile fails as it is, or was not tried as it is.
+        """
+        if best is None and (self._unchanged is None or self._unchanged_fails):
+            return {}
         kept = frozenset(best.rewritten.techniques) if best is not None else frozenset()
         result = {}
         for technique in self._prepared.rewritten.techniques:
             if technique not in kept:
                 failures = [a for a in self.attempts if not a.passed and technique in a.rewritten.techniques]
                 # The failure with the fewest other rules besides tells most about this one.
-                told = min(failures, key=lambda a: len(set(a.rewritten.techniques) - kept), default=None)
-                result[technique] = told.detail if told is not None else "never tried within the budget"
+                result[technique] = min(failures, key=lambda a: len(set(a.rewritten.techniques) - kept)).detail
         return result
 
     def why_none(self) -> str:
         """Why no candidate passed, as far as that was found out."""
         unchanged = self._unchanged
         if unchanged is None:
-            return f"No candidate passed within {len(self.attempts)} builds."
+            return f"None passed within {count(len(self.attempts), 'build')}; --budget allows more."
         if unchanged.image_id is None:
             return f"The Dockerfile does not build even as it is: {unchanged.detail}"
-        if unchanged.failed_checks and unchanged.failed_checks != ("smaller",):
+        if self._unchanged_fails:
             return f"A rebuild without any change fails as well: {unchanged.detail}"
         return "A rebuild without any change passes, but none of the changes does."
 
@@ -181,7 +186,25 @@ class _Campaign:
             if completed.text != attempt.rewritten.text:
                 self._search.budget -= 1
                 attempt = self._build(completed)
+        if not attempt.passed and techniques.isdisjoint(attempt.suspects):
+            self._ask_whose_fault()
         return Verdict(attempt.passed, attempt.suspects)
+
+    def _ask_whose_fault(self) -> None:
+        """End the search where the Dockerfile fails without any change: nothing that is tried can help then."""
+        if self._unchanged is None and self._search.budget > len(self._search.tried) + 1:
+            self._build_unchanged()
+            self._search.budget = 0 if self._unchanged_fails else self._search.budget - 1
+
+    def _build_unchanged(self) -> None:
+        original = self._prepared.original
+        self._unchanged = self._build(Rewrite(original, original, (), (), {}))
+
+    @property
+    def _unchanged_fails(self) -> bool:
+        """Whether a rebuild without any change was tried and fails; smaller it cannot be."""
+        unchanged = self._unchanged
+        return unchanged is not None and (unchanged.image_id is None or bool({*unchanged.failed_checks} - {"smaller"}))
 
     def _build(self, rewritten: Rewrite) -> Attempt:
         key = (rewritten.text, rewritten.ignore_lines)

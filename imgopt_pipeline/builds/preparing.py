@@ -267,6 +267,10 @@ def _remarks(
         why = remembered.get(rule.technique)
         remarks.append(
             f"{rule.technique} ({rule.title}) is left out: "
-            + (f"an earlier build had to drop it ({why})" if why else "the settings of this target say so")
+            + (
+                f"an earlier build had to drop it ({why.rstrip('.')}); `--rules {rule.technique}` tries it again."
+                if why
+                else "the settings of this target say so."
+            )
         )
     return tuple(remarks)

@@ -89,6 +89,9 @@ def summary(result: Optimization) -> str:
             f"Nothing worth changing: {format_bytes(prepared.expected.likely_bytes)} of {format_bytes(old_bytes)} would"
             " go."
         )
+    dropped = sorted(prepared.past.dropped) if not prepared.options.rules else []
+    if dropped:
+        return f"Nothing else worth changing: an earlier build had to do without {', '.join(dropped)}."
     return "Nothing worth changing."
 
 
@@ -112,17 +115,19 @@ def _attempts(result: Optimization) -> Iterator[dict[str, Any]]:
 def _rules(result: Optimization) -> Iterator[dict[str, Any]]:
     prepared = result.prepared
     kept = {rule.technique: rule for rule in result.best.rewritten.applied} if result.best is not None else {}
+    untold = " ".join(result.remarks) if result.outcome == FAILED else "not worth a build"
     for rule in prepared.rewritten.applied:
         gain = prepared.gains[rule.technique]
         # Without a build nothing was decided about it.
         decision = "kept" if rule.technique in kept else "dropped" if rule.technique in result.dropped else "left out"
         reasons = [change.reason for change in result.rewritten.changes if change.technique == rule.technique]
+        reason = result.dropped.get(rule.technique) or (untold if decision == "left out" else " ".join(reasons))
         yield {
             "build_id": result.build_id,
             "technique": rule.technique,
             "title": rule.title,
             "decision": decision,
-            "reason": result.dropped.get(rule.technique) or " ".join(reasons) or "not worth a build",
+            "reason": reason,
             "low_bytes": gain.low_bytes,
             "likely_bytes": gain.likely_bytes,
             "high_bytes": gain.high_bytes,

@@ -38,8 +38,27 @@ def subject(config: Mapping[str, Any] | None = None, *packages: dict[str, Any], 
 
 
 def package(ecosystem: str, name: str, version: str = "1", **more: Any) -> dict[str, Any]:
-    row = {"requires": [], "section": "", "gpu_role": "", "development": False, "only_recommended": False}
+    row: dict[str, Any] = {
+        "requires": [],
+        "section": "",
+        "gpu_role": "",
+        "development": False,
+        "only_recommended": False,
+    }
+    row |= {"requested": None, "location": ""}
     return {"ecosystem": ecosystem, "name": name, "version": version, **row, **more}
+
+
+def test_what_nobody_asked_apt_for_may_go_with_the_recommended_and_what_lies_in_tests_with_these() -> None:
+    asked = package("debian", "fonts", requested=True)
+    old = subject(None, asked, package("debian", "fonts-core", requested=False))
+    rules = CheckContext(rules=("R4", "R9"))
+    assert check_packages(old, subject(None, asked), rules).outcome == "passed"
+    gone = check_packages(old, subject(None), rules)
+    assert gone.outcome == "failed" and "fonts" in gone.detail
+    fixture = package("python", "my-test-package", location="usr/lib/python3/dist-packages/pkg_resources/tests/data")
+    assert check_packages(subject(None, fixture), subject(None), rules).outcome == "passed"
+    assert check_packages(subject(None, fixture), subject(None), CheckContext(rules=("R4",))).outcome == "failed"
 
 
 def test_the_same_configuration_passes_and_labels_of_ours_do_not_count() -> None:

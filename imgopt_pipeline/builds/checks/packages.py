@@ -21,6 +21,7 @@ _COMPILER = re.compile(
     r"|python3-dev|python3-distutils|libc-dev-bin|linux-libc-dev|musl-dev|linux-headers|manpages)(?:$|[-\d.:].*)|.*-(?:dev|headers|static|devel)(?:$|[-:].*)"
 )
 _CUDA_TOOLS = re.compile(r"(?:cuda|libcu|libnv|libnccl|libcudnn|libnpp|nsight|gds-tools).*")
+_WITHIN_TESTS = re.compile(r"(?:^|/)tests?(?:/|$)")
 _BUILD_TOOLS = {
     "pip",
     "setuptools",
@@ -40,9 +41,11 @@ _SOURCES: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("R1", lambda row: bool(row["gpu_role"])),
     ("R3", lambda row: row["ecosystem"] in _SYSTEMS and _builds(row)),
     ("R3", lambda row: row["ecosystem"] in ("python", "node") and normalised(row["name"]) in _BUILD_TOOLS),
-    ("R4", lambda row: bool(row["only_recommended"])),
+    # What somebody asked apt for stays, and so does all that it requires.
+    ("R4", lambda row: row["ecosystem"] in _SYSTEMS and (row["only_recommended"] or row["requested"] is False)),
     ("R7", lambda row: bool(row["development"])),
     ("R8", lambda row: row["ecosystem"] in _SYSTEMS),
+    ("R9", lambda row: row["ecosystem"] in ("python", "node") and bool(_WITHIN_TESTS.search(row["location"] or ""))),
     ("R13", lambda row: row["ecosystem"] == "node"),
     ("R16", lambda row: row["ecosystem"] in _SYSTEMS and (_builds(row) or bool(_CUDA_TOOLS.fullmatch(row["name"])))),
     ("R18", lambda row: row["gpu_role"] == "library"),

@@ -26,6 +26,7 @@ from imgopt_pipeline.units import count
 NAME = "python-modules"
 _LOCATION = re.compile(r"^(?P<prefix>.*?)/?lib/(?P<python>python\d\.\d+)/(?:site|dist)-packages$")
 _SYSTEM_LOCATION = "usr/lib/python3/dist-packages"
+_TAKING_SYSTEM_PACKAGES = ("R3", "R4", "R8", "R16", "R18")
 _MODULE_SECONDS = 60.0
 _TOTAL_SECONDS = 240.0
 _RETRIES = 20
@@ -34,10 +35,14 @@ _SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class _Imports:
-    """What one interpreter imports: an error by module, empty where there is none; who owns a module."""
+    """What one interpreter imports: an error by module, empty where there is none; who owns a module.
+
+    `system`: modules that the distribution's own packages bring, `left`: those that were not tried in time.
+    """
 
     errors: Mapping[str, str]
     owners: Mapping[str, list[str]]
+    system: frozenset[str]
     left: frozenset[str]
 
 
@@ -124,7 +129,14 @@ def _compared(
         return CheckResult(NAME, FAILED, f"{count(len(imported), 'module')} import", after, why, suspects=suspects)
     gone = explained_removals(old[0], new[0], context)
     lost = {name: after.errors.get(name, "is not there") for name in imported if after.errors.get(name, "?")}
-    lost = {name: error for name, error in lost.items() if not _explained(before.owners.get(name, []), gone)}
+    # Which packages of the distribution may go, the check `packages` says.
+    with_the_system = before.system if context.applied(*_TAKING_SYSTEM_PACKAGES) else frozenset()
+    lost = {
+        name: error
+        for name, error in lost.items()
+        if not _explained(before.owners.get(name, []), gone)
+        and not (name in with_the_system and name not in after.errors)
+    }
     late = {name for name in lost if name in after.left}
     wrong = {name: error for name, error in lost.items() if name not in late}
     words = f"{count(len(imported), 'module')} import with {shown}"
@@ -154,6 +166,7 @@ def _imports(isolation: Isolation, subject: Subject, interpreter: str, usage: Us
         return _Imports(
             {str(name): str(error) for name, error in told["modules"].items()},
             {str(name): [str(owner) for owner in owners] for name, owners in told["owners"].items()},
+            frozenset(map(str, told["system"])),
             frozenset(map(str, told["left"])),
         )
     except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError):

@@ -111,7 +111,8 @@ def main() -> None:
     for name in [name for name, error in errors.items() if error][: given["retries"]]:
         if time.monotonic() < deadline:
             errors.update(attempt([name], given["seconds"])[0])
-    told = {"modules": errors, "left": left, "owners": distributions(), "version": sys.version.split()[0]}
+    system = [module.name for module in pkgutil.iter_modules(["/usr/lib/python3/dist-packages"])]
+    told = {"modules": errors, "left": left, "owners": distributions(), "system": system}
     sys.stdout.write(json.dumps(told))
 
 
