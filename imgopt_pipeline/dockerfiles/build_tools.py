@@ -66,7 +66,7 @@ _COMPILING_AT_RUN_TIME = (
     "aesara",
     "pytensor",
 )
-_NEED_GIT = {"gitpython", "dvc", "pre-commit", "dulwich-cli", "simple-git", "nodegit", "isomorphic-git-cli"}
+_NEED_GIT = {"gitpython", "dvc", "pre-commit", "simple-git"}
 
 _BUILDERS = re.compile(
     r"pip|uv( pip)?|poetry|pipenv|pdm|hatch|conda|mamba|micromamba|make|cmake|ninja|meson|gcc|g\+\+|cc|c\+\+"

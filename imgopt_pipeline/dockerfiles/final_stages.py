@@ -10,7 +10,7 @@ from imgopt_pipeline.dockerfiles.drafts import Draft
 from imgopt_pipeline.dockerfiles.models import Instruction
 from imgopt_pipeline.dockerfiles.repeated_runs import mentions
 from imgopt_pipeline.dockerfiles.runs import Run, runs
-from imgopt_pipeline.dockerfiles.trimmed_lists import Needs
+from imgopt_pipeline.dockerfiles.trimmed_lists import Needs, Trims
 
 FULL_BASE = {
     "curl": ("curl",),
@@ -60,7 +60,7 @@ def last_builder(draft: Draft) -> Instruction | None:
     return found
 
 
-def needs_of(draft: Draft, last: Instruction | None, *, trims: bool = True) -> Needs:
+def needs_of(draft: Draft, last: Instruction | None, *, trims: Trims = "all") -> Needs:
     """What the image needs of the system once all up to `last` happens in a build stage."""
     stage = draft.stage
     kept: list[Run] = []

@@ -15,7 +15,6 @@ from imgopt_pipeline.dockerfiles.drafts import Draft
 from imgopt_pipeline.dockerfiles.models import Stage
 from imgopt_pipeline.dockerfiles.runs import Call, Run, runs
 from imgopt_pipeline.dockerfiles.stage_sources import context_file
-from imgopt_pipeline.dockerfiles.surroundings import surroundings
 
 _INSTALLS = {
     "npm": {"ci", "install", "i", "clean-install"},
@@ -23,6 +22,8 @@ _INSTALLS = {
     "pnpm": {"install", "i"},
 }
 _PRODUCTION = ("--omit", "--production", "--prod", "-P", "--only", "-p")
+#: `pnpm prune` empties the packages of a workspace; without the option, an install keeps for a week what it unlinks.
+_PRUNE_PNPM_WORKSPACES = "CI=true pnpm install --prod --offline --ignore-scripts --config.modules-cache-max-age=0"
 _RUNNERS = frozenset({"npx", "pnpx", "bunx", "npm", "yarn", "pnpm", "turbo", "nx", "lerna"})
 _STARTS = ("npm", "yarn", "pnpm")
 _PROGRAM_PACKAGES = {
@@ -92,7 +93,7 @@ def prune_command(build: NodeBuild, base: str) -> str | None:
         case "npm":
             return "npm prune --production" if npm_is_old(base) else "npm prune --omit=dev"
         case "pnpm":
-            return "CI=true pnpm install --prod --offline --ignore-scripts" if build.workspaces else "pnpm prune --prod"
+            return _PRUNE_PNPM_WORKSPACES if build.workspaces else "pnpm prune --prod"
         case "yarn":
             return "yarn install --production --ignore-scripts --prefer-offline"
         case "berry":
@@ -264,8 +265,3 @@ def _manager(draft: Draft, call: Call, manifest: Mapping[str, Any]) -> str:
 
 def _has_text(draft: Draft, name: str) -> bool:
     return draft.context is not None and draft.context.has(name)
-
-
-def folder_of(draft: Draft, stage: Stage) -> str | None:
-    """The working directory at the end of a stage."""
-    return surroundings(draft, stage.instructions[-1]).folder

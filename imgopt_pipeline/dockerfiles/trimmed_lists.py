@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from typing import Literal
 
 from imgopt_pipeline.dockerfiles import apt
 from imgopt_pipeline.dockerfiles.build_tools import (
+    closure,
     distribution,
+    is_build_tool,
     package_name,
     package_words,
     runtime_libraries,
@@ -21,6 +24,7 @@ from imgopt_pipeline.dockerfiles.runs import Call
 from imgopt_pipeline.dockerfiles.shell import Word
 
 _GYP = frozenset({"python", "python2", "python3", "python3-minimal", "python-is-python3", "py3-setuptools"})
+Trims = Literal["all", "base", "none"]
 _UNKNOWN = "?"
 """Stands for packages that only the shell knows."""
 
@@ -29,12 +33,13 @@ _UNKNOWN = "?"
 class Needs:
     """What a final stage needs of the system. `used` and `fetched` as in build_tools.unneeded.
 
-    `trims`: build tools are left out. `extra`: packages to add to the first list. `present`: libraries its base has.
+    `trims`: which build tools are left out: `all`, those that the `base` has besides, or `none`. `extra`: packages to
+    add to the first list. `present`: libraries its base has.
     """
 
     used: frozenset[str] = frozenset()
     fetched: frozenset[str] = frozenset()
-    trims: bool = True
+    trims: Trims = "all"
     extra: tuple[str, ...] = ()
     present: frozenset[str] = frozenset()
 
@@ -61,7 +66,8 @@ def trimmed(draft: Draft, call: Call, needs: Needs) -> Trimmed:
     for word in words:
         name = package_name(word)
         for_gyp = name in _GYP and _is_for_gyp(draft.image, named, needs)
-        if not needs.trims or not (for_gyp or unneeded(name, draft.image, ecosystem, needs.used, needs.fetched)):
+        useless = for_gyp or unneeded(name, draft.image, ecosystem, needs.used, needs.fetched)
+        if not useless or not _may_go(draft.image, ecosystem, name, needs):
             kept.append(name)
             continue
         dropped.append(name)
@@ -90,6 +96,16 @@ def applied(text: str, start: int, end: int, edits: Sequence[Edit]) -> str:
             pieces += [text[start : edit.start], edit.replacement]
             start = edit.end
     return "".join([*pieces, text[start:end]]).replace("\r\n", "\n")
+
+
+def _may_go(image: ImageFacts, ecosystem: str, name: str, needs: Needs) -> bool:
+    if needs.trims != "base":
+        return needs.trims == "all"
+    packages = image.of(ecosystem)
+    base = image.base_position if image.base_position is not None else -1
+    in_base = {one for one, package in packages.items() if package.position is not None and package.position <= base}
+    # build-essential itself may lie above it, of which the base holds all that counts.
+    return name in in_base or any(is_build_tool(one) for one in closure([name], packages) & in_base)
 
 
 def _is_for_gyp(image: ImageFacts, named: Set[str], needs: Needs) -> bool:

@@ -192,6 +192,7 @@ def test_ports_of_probes_stand_in_for_those_of_the_image() -> None:
     [
         ("  File \"<frozen os>\", line 679\nKeyError: 'DATABASE_URL'", ("DATABASE_URL",), ()),
         ("Error: environment variable API_TOKEN is not set", ("API_TOKEN",), ()),
+        ("/entrypoint.sh: line 3: DB_PASSWORD: must be set", ("DB_PASSWORD",), ()),
         ("1 validation error for Settings\ndatabase_url\n  Field required [type=missing]", ("DATABASE_URL",), ()),
         ("/entry.sh: line 3: SECRET_KEY: unbound variable", ("SECRET_KEY",), ()),
         ("/entry.sh: 3: SECRET_KEY: parameter not set", ("SECRET_KEY",), ()),

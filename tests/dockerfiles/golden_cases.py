@@ -36,6 +36,9 @@ class Known:
     sources: PackageSources | None = None
 
 
+_KNOWN = TypeAdapter(Known)
+
+
 @dataclass(frozen=True, slots=True)
 class GoldenCase:
     """A folder of golden/."""
@@ -85,7 +88,7 @@ def _read(folder: Path) -> GoldenCase:
         folder.name,
         (folder / "before.Dockerfile").read_bytes().decode(),
         (folder / "after.Dockerfile").read_bytes().decode(),
-        TypeAdapter(Known).validate_python(known),
+        _KNOWN.validate_python(known),
     )
 
 

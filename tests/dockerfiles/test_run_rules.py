@@ -84,6 +84,8 @@ def image(*hidden: Hidden, **claims: int) -> ImageFacts:
         (copy_owner.RULE, "COPY . /app\nRUN useradd app\nRUN chown -R app:app /app"),
         (copy_owner.RULE, "COPY . /app\nARG U=app\nRUN useradd $U && chown -R $U:$U /app"),
         (copy_owner.RULE, "COPY . /app\nRUN chown -R $UNKNOWN /app"),
+        (copy_owner.RULE, "COPY . /app\nRUN useradd app && chown -R app:app /app"),
+        (copy_owner.RULE, "WORKDIR /app\nCOPY . .\nRUN mkdir log\nRUN useradd app && chown -R app:app /app"),
         (copy_owner.RULE, "COPY --chown=1:1 . /app\nRUN chown -R 1000:1000 /app"),
         (copy_owner.RULE, "COPY . /app\nRUN chmod -R u+x /app"),
     ],
@@ -255,6 +257,11 @@ def test_bytes_hidden_by_steps_apart_are_told() -> None:
         (
             "WORKDIR /app\nCOPY . .\nRUN useradd -u 9 app && chown -R app: .\nUSER app",
             "WORKDIR /app\nRUN useradd -u 9 app && chown app: .\nCOPY --chown=app:app . .\nUSER app",
+        ),
+        (
+            "WORKDIR /app\nCOPY . .\n\n# Not as root\nRUN useradd app && chown -R app:app /app\nRUN make",
+            "WORKDIR /app\n\n# Not as root\nRUN useradd app && chown app:app /app\n\n"
+            "COPY --chown=app:app . .\n\nRUN make",
         ),
         (
             "COPY a /srv/\nRUN mkdir -p /srv/x/y && chown -R www-data:www-data /srv && a2enmod ssl",

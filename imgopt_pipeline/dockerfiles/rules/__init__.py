@@ -43,9 +43,9 @@ RULES: tuple[Rule, ...] = (
     uv_for_pip.RULE,
     cache_mounts.RULE,
     package_caches.RULE,
-    slim_base.RULE,
     nextjs_standalone.RULE,
     production_node.RULE,
     multi_stage.RULE,
+    slim_base.RULE,
 )
 """Each works on the text that those before it left."""

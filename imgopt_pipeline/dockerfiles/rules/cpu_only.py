@@ -45,9 +45,12 @@ class _PassedOver(Exception):
 
 def propose(draft: Draft) -> Proposal:
     """The edits, where the verdict says that no GPU can be had."""
-    if draft.image is None or draft.image.gpu_verdict != "denied":
+    if draft.image is None:
         return NOTHING
     cpu = cpu_packages(draft.image)
+    if draft.image.gpu_verdict != "denied":
+        may_use = f"a container of it may use a GPU (verdict: {draft.image.gpu_verdict or 'unknown'})"
+        return Proposal(passed_over=may_use if cpu.pins or cpu.renames else "")
     if not (cpu.pins or cpu.renames):
         return Proposal(passed_over="; ".join(f"{name}: {why}" for name, why in cpu.left.items()))
     if CONSTRAINTS in draft.document.text:

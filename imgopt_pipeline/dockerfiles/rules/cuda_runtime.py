@@ -33,7 +33,7 @@ def propose(draft: Draft) -> Proposal:
         at = stage.opening.start + draft.document.source(stage.opening).index(stage.base_text)
         edits: tuple[Edit, ...] = (Edit(at, at + len(stage.base_text), base),)
     else:
-        parted = split(draft, Plan(last, needs_of(draft, last, trims=False), base=base))
+        parted = split(draft, Plan(last, needs_of(draft, last, trims="none"), base=base))
         if parted.unclear:
             return Proposal(passed_over=parted.unclear)
         edits = parted.edits

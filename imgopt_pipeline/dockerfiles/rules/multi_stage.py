@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from imgopt_pipeline.dockerfiles.build_tools import (
     closure,
@@ -15,7 +16,6 @@ from imgopt_pipeline.dockerfiles.build_tools import (
 )
 from imgopt_pipeline.dockerfiles.drafts import NOTHING, Draft, Proposal, Rule, Step
 from imgopt_pipeline.dockerfiles.editing import Edit
-from imgopt_pipeline.dockerfiles.facts import ImageFacts
 from imgopt_pipeline.dockerfiles.final_stages import last_builder, needs_of
 from imgopt_pipeline.dockerfiles.layout import removed
 from imgopt_pipeline.dockerfiles.repeated_runs import repeated
@@ -48,42 +48,61 @@ def propose(draft: Draft) -> Proposal:
     needs = needs_of(draft, last)
     size = format_bytes(claimed.likely_bytes or claimed.high_bytes)
     if last is None:
-        return _trimmed(draft, needs, size)
+        return _trimmed_only(draft, needs, size)
     parted = split(draft, Plan(last, needs))
     if parted.unclear:
         return Proposal(passed_over=parted.unclear)
-    if not parted.dropped:
+    later = _trimmed(draft, replace(needs, extra=()), after=last.start)
+    dropped = dict.fromkeys([*parted.dropped, *later.dropped])
+    if not dropped:
         return NOTHING
     reason = (
-        f"{_named(parted.dropped)} only build: they stay in a build stage, with all that came with them ({size}),"
+        f"{_named(tuple(dropped))} only build: they stay in a build stage, with all that came with them ({size}),"
         " and what they made is copied."
     )
-    step = Step(parted.edits, stage.opening.line, reason)
-    return Proposal((step,), replaces=_gone(image, draft, parted.dropped, parted.kept))
+    step = Step((*parted.edits, *later.edits), stage.opening.line, reason)
+    return Proposal((step,), replaces=_gone(draft, tuple(dropped), (*parted.kept, *later.kept)))
 
 
-def _trimmed(draft: Draft, needs: Needs, size: str) -> Proposal:
-    assert draft.image is not None
-    steps: list[Step] = []
+@dataclass(frozen=True, slots=True)
+class _Trimming:
+    """Edits of lists of packages, by instruction, with the packages that they drop and leave."""
+
+    by_line: Mapping[int, Edit]
+    dropped: tuple[str, ...]
+    kept: tuple[str, ...]
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All of them."""
+        return tuple(self.by_line.values())
+
+
+def _trimmed(draft: Draft, needs: Needs, *, after: int = -1) -> _Trimming:
+    """The stage's lists of packages without what only builds, where nothing is built after `after`."""
+    edits: dict[int, Edit] = {}
     dropped: list[str] = []
     kept: list[str] = []
     for run in runs(draft, {draft.stage.number}):
-        found = repeated(draft, run, needs)
-        if found.unclear:
-            return Proposal(passed_over=found.unclear)
-        if not found.dropped:
-            continue
         instruction = run.instruction
-        edit = (
-            removed(draft.document, instruction)
-            if found.text is None
-            else Edit(instruction.start, instruction.end, found.text)
-        )
-        reason = f"{_named(found.dropped)} only build, which this stage does not ({size} with all that came with them)."
-        steps.append(Step((edit,), instruction.line, reason))
+        found = repeated(draft, run, needs) if instruction.start > after else None
+        if found is None or found.unclear or not found.dropped:
+            continue
+        if found.text is None:
+            edits[instruction.line] = removed(draft.document, instruction)
+        else:
+            edits[instruction.line] = Edit(instruction.start, instruction.end, found.text)
         dropped += found.dropped
         kept += found.kept
-    return Proposal(tuple(steps), replaces=_gone(draft.image, draft, dropped, kept)) if steps else NOTHING
+        needs = replace(needs, extra=tuple(name for name in needs.extra if name not in found.kept))
+    return _Trimming(edits, tuple(dropped), tuple(kept))
+
+
+def _trimmed_only(draft: Draft, needs: Needs, size: str) -> Proposal:
+    found = _trimmed(draft, needs)
+    reason = f"{_named(found.dropped)} only build, which this stage does not ({size} with all that came with them)."
+    steps = tuple(Step((edit,), line, reason) for line, edit in found.by_line.items())
+    return Proposal(steps, replaces=_gone(draft, found.dropped, found.kept)) if steps else NOTHING
 
 
 def _tools(found: list[Run]) -> list[str]:
@@ -97,8 +116,10 @@ def _tools(found: list[Run]) -> list[str]:
     ]
 
 
-def _gone(image: ImageFacts, draft: Draft, dropped: Sequence[str], kept: Sequence[str]) -> dict[str, str]:
+def _gone(draft: Draft, dropped: Sequence[str], kept: Sequence[str]) -> dict[str, str]:
     """The packages that nothing else in the image needs once these are gone."""
+    image = draft.image
+    assert image is not None
     gone: dict[str, str] = {}
     for ecosystem in ("debian", "alpine"):
         packages = image.of(ecosystem)

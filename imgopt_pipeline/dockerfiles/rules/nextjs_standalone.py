@@ -59,7 +59,7 @@ def propose(draft: Draft) -> Proposal:
     last = build.last.instruction
     plan = Plan(
         last,
-        needs_of(draft, last, trims=False),
+        needs_of(draft, last, trims="none"),
         copies=_copies(draft, build, below),
         covered=(build.folder,),
         edits=(Edit(call.command.start, call.command.start, f"{_SWITCH} "),),

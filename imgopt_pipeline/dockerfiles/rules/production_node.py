@@ -65,7 +65,7 @@ def _parted(draft: Draft, build: NodeBuild, last: Run, size: str) -> Proposal:
         return Proposal(passed_over=f"line {draft.origin(last_step)} builds something else after the application")
     plan = Plan(
         last.instruction,
-        needs_of(draft, last.instruction, trims=False),
+        needs_of(draft, last.instruction, trims="none"),
         copies=(Copied(build.folder, build.folder, owner=owner_in(build.install.around)),),
         covered=(build.folder,),
         edits=(pruning,),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from imgopt_pipeline.dockerfiles.base_images import reference, slim_tag, with_tag
-from imgopt_pipeline.dockerfiles.build_tools import install_calls, package_words
+from imgopt_pipeline.dockerfiles.build_tools import install_calls
 from imgopt_pipeline.dockerfiles.drafts import NOTHING, Draft, Proposal, Rule, Step
 from imgopt_pipeline.dockerfiles.editing import Edit
 from imgopt_pipeline.dockerfiles.final_stages import (
@@ -16,9 +16,11 @@ from imgopt_pipeline.dockerfiles.final_stages import (
     named_packages,
     needs_of,
 )
-from imgopt_pipeline.dockerfiles.layout import line_indent
+from imgopt_pipeline.dockerfiles.layout import removed
+from imgopt_pipeline.dockerfiles.repeated_runs import repeated
 from imgopt_pipeline.dockerfiles.runs import runs
 from imgopt_pipeline.dockerfiles.splitting import Plan, install_line, split
+from imgopt_pipeline.dockerfiles.trimmed_lists import Needs
 from imgopt_pipeline.units import format_bytes
 
 _HEADER = ("ARG", "ENV", "WORKDIR", "LABEL", "SHELL", "MAINTAINER", "EXPOSE", "STOPSIGNAL", "VOLUME")
@@ -45,48 +47,59 @@ def propose(draft: Draft) -> Proposal:
         return Proposal(passed_over=f"{slim or base} cannot be had")
     last = last_builder(draft)
     missing = missing_on_slim(draft, last)
-    size = format_bytes(claimed.likely_bytes or claimed.high_bytes)
-    reason = f"{slim} has the same {reference(slim).official} without the {size} of packages of the full image"
-    replaces = {
-        package.name: ""
-        for package in draft.image.packages
-        if package.ecosystem == "debian" and 0 < (package.position or 0) <= (draft.image.base_position or 0)
-    }
     named = named_packages(draft)
     added = [name for name in missing if name not in named]
+    size = format_bytes(claimed.likely_bytes or claimed.high_bytes)
+    reason = f"{slim} has the same {reference(slim).official} without the {size} of packages of the full image"
+    # What the full image had anyway would be installed anew.
+    needs = replace(needs_of(draft, last, trims="base"), extra=missing)
     if last is not None:
-        parted = split(draft, Plan(last, replace(needs_of(draft, last, trims=False), extra=missing), base=base))
+        parted = split(draft, Plan(last, needs, base=base))
         if parted.unclear:
             return Proposal(passed_over=parted.unclear)
         edits = parted.edits
         reason += "; the full one stays below a build stage"
     else:
+        trimming = _trimming(draft, needs, added)
+        if isinstance(trimming, str):
+            return Proposal(passed_over=trimming)
         at = stage.opening.start + draft.document.source(stage.opening).index(stage.base_text)
-        edits = (Edit(at, at + len(stage.base_text), base), *_installing(draft, added))
+        edits = (Edit(at, at + len(stage.base_text), base), *trimming)
     if added:
         reason += f", and {' and '.join(added)} {'is' if len(added) == 1 else 'are'} named"
+    replaces = {
+        package.name: ""
+        for package in draft.image.packages
+        if package.ecosystem == "debian" and 0 < (package.position or 0) <= (draft.image.base_position or 0)
+    }
     return Proposal((Step(edits, stage.opening.line, f"{reason}."),), replaces=replaces)
 
 
-def _installing(draft: Draft, names: Sequence[str]) -> list[Edit]:
-    """Edits that install packages: in the stage's own list, else by a RUN of their own after its settings."""
-    if not names:
-        return []
-    stage = draft.stage
-    for run in runs(draft, {stage.number}):
-        for call in install_calls(run.calls):
-            words = package_words(call)
-            if words and run.around.as_root and call.program != "apk":
-                last = words[-1]
-                indent = line_indent(draft.document, last.start)
-                separator = " " if indent is None else f" \\\n{indent}"
-                return [Edit(last.end, last.end, "".join(separator + name for name in names))]
-    place = stage.opening
-    for instruction in stage.body:
-        if instruction.keyword not in _HEADER or instruction.onbuild:
-            break
-        place = instruction
-    return [Edit(place.end, place.end, f"\n{install_line(draft.document, names)}")]
+def _trimming(draft: Draft, needs: Needs, added: Sequence[str]) -> list[Edit] | str:
+    """Edits of the stage's lists of packages: without what only builds, with what is missing; why not, in words."""
+    document = draft.document
+    edits: list[Edit] = []
+    wanted = tuple(added)
+    for run in runs(draft, {draft.stage.number}):
+        if not install_calls(run.calls):
+            continue
+        found = repeated(draft, run, replace(needs, extra=wanted if run.around.as_root else ()))
+        if found.unclear:
+            return found.unclear
+        instruction = run.instruction
+        if found.text is None:
+            edits.append(removed(document, instruction))
+        elif found.dropped or set(wanted) & set(found.kept):
+            edits.append(Edit(instruction.start, instruction.end, found.text))
+        wanted = tuple(name for name in wanted if name not in found.kept)
+    if wanted:
+        place = draft.stage.opening
+        for instruction in draft.stage.body:
+            if instruction.keyword not in _HEADER or instruction.onbuild:
+                break
+            place = instruction
+        edits.append(Edit(place.end, place.end, f"\n{install_line(document, wanted)}"))
+    return edits
 
 
 RULE = Rule(

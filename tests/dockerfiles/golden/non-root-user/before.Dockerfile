@@ -1,0 +1,19 @@
+FROM python:3.11-slim
+
+ARG UID=10001
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends g++ tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid "${UID}" --create-home worker
+
+USER worker
+WORKDIR /home/worker/app
+ENV PATH="/home/worker/.local/bin:$PATH"
+
+COPY --chown=worker requirements.txt .
+RUN pip install --user --no-cache-dir -r requirements.txt
+
+COPY --chown=worker . .
+
+ENTRYPOINT ["tini", "--"]
+CMD ["celery", "--app", "jobs", "worker"]

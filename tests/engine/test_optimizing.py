@@ -1,0 +1,445 @@
+"""`imgopt optimize` as a person runs it, on a real engine: what it keeps, what it tells, and what it never leaves.
+
+After each test the engine holds what it held, but for what the test says is kept. The applications are busybox's
+web server, so that no network is needed. Not here: single checks, builders and rules.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from .conftest import ROOT
+from .daemons import Daemon, private_daemon
+from .optimizing_made import ARCHIVE, BASE, SERVE, Project, compose, inventory, made, processes, shop
+from .program import PROGRAM, environment, imgopt, leftovers
+
+QUICK = "builds: {network: host, soak_seconds: 0, start_seconds: 3}\n"
+#: A time that no other process of the machine sleeps for.
+NAP = "4323.5"
+OF_ALL = ["R10", "R12", "R17"]
+
+
+@dataclass
+class Bench:
+    """The program with its settings on a daemon. `kept`: names that may be there afterwards."""
+
+    daemon: Daemon
+    home: Path
+    folder: Path
+    kept: set[str] = field(default_factory=set)
+
+    def made(self, dockerfile: str, files: dict[str, bytes] | None = None, *, tag: str = "") -> Project:
+        name = tag or f"{self.folder.name.strip('_')}:1"
+        return made(self.daemon, self.folder / "project", name, dockerfile, files)
+
+    def env(self, url: str = "") -> dict[str, str]:
+        config = self.folder / "imgopt.yaml"
+        if not config.exists():
+            config.write_text(QUICK)
+        temporary = self.folder / "temporary"
+        temporary.mkdir(exist_ok=True)
+        told = {"IMGOPT_CONFIG": str(config), "TMPDIR": str(temporary)}
+        return environment(self.home, url or self.daemon.url, **told) | {
+            "DOCKER_CONFIG": str(self.daemon.home / "client")
+        }
+
+    def settings(self, text: str) -> None:
+        (self.folder / "imgopt.yaml").write_text(QUICK + text)
+
+    def optimize(self, *arguments: str, code: int = 0) -> dict[str, list[dict[str, Any]]]:
+        """Its rows, for a run that ends with that exit code."""
+        run = imgopt(["optimize", *arguments, "--yes", "--json"], self.env())
+        assert run.returncode == code and run.stderr.startswith("Wrote " if "--write" in arguments else ""), run
+        document: dict[str, list[dict[str, Any]]] = json.loads(run.stdout)
+        self.kept |= {name for row in document["builds"] if (name := row["candidate_reference"])}
+        return document
+
+    def soaking(self) -> None:
+        """Have checks take their time."""
+        (self.folder / "imgopt.yaml").write_text("builds: {network: host, soak_seconds: 300}\n")
+
+    def planned(self, *arguments: str) -> dict[str, Any]:
+        """What it would do."""
+        run = imgopt(["optimize", *arguments, "--dry-run", "--json"], self.env())
+        assert (run.returncode, run.stderr) == (0, "")
+        document: dict[str, Any] = json.loads(run.stdout)
+        return document
+
+    def refused(self, *arguments: str, code: int = 3) -> str:
+        """What it says on standard error, for a run that ends with that exit code and does nothing."""
+        run = imgopt(["optimize", *arguments, "--yes", "--json"], self.env())
+        assert (run.returncode, run.stdout, "Traceback" in run.stderr) == (code, "", False), run
+        return run.stderr
+
+    def assert_clean(self, before: set[str]) -> None:
+        added = {line for line in inventory(self.daemon) - before if line.split()[-1] not in self.kept}
+        assert added == set()
+        assert list((self.folder / "temporary").iterdir()) == []
+        assert leftovers(self.home) == []
+        assert processes(NAP) == []
+
+    def run_status(self, run_id: str = "") -> str:
+        """How Dagster has a run, or its last one."""
+        with dg.DagsterInstance.from_config(str(self.home / "dagster")) as instance:
+            run = instance.get_run_by_id(run_id) if run_id else instance.get_runs(limit=1)[0]
+        assert run is not None
+        return run.status.value
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def bench(classic: Daemon, home: Path, tmp_path: Path) -> Iterator[Bench]:
+    yield from on(classic, home, tmp_path)
+
+
+def on(daemon: Daemon, home: Path, folder: Path) -> Iterator[Bench]:
+    daemon.import_busybox(BASE)
+    found = Bench(daemon, home, folder)
+    found.env()
+    before = inventory(daemon)
+    yield found
+    tags = [line.split()[-1] for line in inventory(daemon) - before if line.startswith("image ")]
+    found.kept |= {tag for tag in tags if not tag.startswith("imgopt-attempt:") and "optimized" not in tag}
+    found.assert_clean(before)
+    daemon.docker("rmi", "--force", *[tag for tag in tags if "<none>" not in tag])
+
+
+def test_a_compose_service_is_found_rebuilt_checked_and_kept(bench: Bench) -> None:
+    project = bench.made(shop(SERVE))
+    container = compose(project)
+    text, image_id = project.dockerfile.read_text(), project.image_id()
+    try:
+        first = bench.optimize(project.tag)
+        before = inventory(bench.daemon)
+        again = bench.optimize(project.tag, "--write")
+        assert inventory(bench.daemon) == before
+    finally:
+        bench.daemon.docker("rm", container)
+    (build,) = first["builds"]
+    assert (build["outcome"], build["attempts"], build["techniques"]) == ("kept", 1, OF_ALL)
+    assert build["origin"].startswith(f"service web of the compose project {project.folder.name} (")
+    assert build["candidate_reference"] == f"{project.tag}-optimized"
+    assert 0 <= build["old_bytes"] - build["new_bytes"] - 8_500_000 < 1_000
+    assert {row["measured_bytes"] == row["likely_bytes"] for row in first["build_rules"]} == {True}
+    outcomes = {row["check_name"]: row["outcome"] for row in first["build_checks"]}
+    assert outcomes.pop("shared-libraries") == "unverified" and set(outcomes.values()) == {"passed"}
+    assert project.image_id() == image_id
+
+    (second,) = again["builds"]
+    assert (
+        second["candidate_image_id"] == build["candidate_image_id"] == bench.daemon.image_id(f"{project.tag}-optimized")
+    )
+    assert {row["seconds"] for row in again["build_checks"]} == {0.0}  # told from the run before
+    assert (project.folder / "Dockerfile.before-imgopt").read_text() == text
+    assert "COPY --chown=1000:1000" in project.dockerfile.read_text()
+    print(f"again with nothing changed: {second['seconds']:.1f} s")
+    assert_recorded(bench, build)
+
+
+def assert_recorded(bench: Bench, build: dict[str, Any]) -> None:
+    """Dagster has the run with its partition and checks, and the warehouse the build."""
+    with dg.DagsterInstance.from_config(str(bench.home / "dagster")) as instance:
+        run = instance.get_run_by_id(build["build_id"])
+        records = instance.get_records_for_run(build["build_id"], of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    assert run is not None and run.status == dg.DagsterRunStatus.SUCCESS
+    assert run.tags["dagster/partition"] == f"local|{build['reference']}"
+    assert len(records.records) > 8
+    listed = imgopt(["builds", build["reference"], "--json"], bench.env())
+    assert json.loads(listed.stdout)["builds"][0]["reference"] == build["reference"]
+    table = imgopt(["builds"], bench.env())
+    assert build["build_id"][:8] in table.stdout and build["summary"][:20] in table.stdout
+
+
+@pytest.fixture
+def containerd_bench(containerd: Daemon, home: Path, tmp_path: Path) -> Iterator[Bench]:
+    yield from on(containerd, home, tmp_path)
+
+
+def test_the_rule_that_breaks_it_is_dropped_and_remembered(containerd_bench: Bench) -> None:
+    bench = containerd_bench
+    project = bench.made(shop(f"test -f .git/HEAD || exit 3; exec {SERVE}"))
+    done = bench.optimize(*project.given)
+    (build,) = done["builds"]
+    assert (build["outcome"], build["techniques"], build["dropped"]) == ("kept", ["R12", "R17"], ["R10"]), build
+    fates = {row["technique"]: row for row in done["build_rules"]}
+    assert "exits with code 3; that of the image in use ready after" in fates["R10"]["reason"]
+    assert [row["outcome"] for row in done["build_attempts"]][-1] == "passed"
+
+    planned = bench.planned(*project.given)
+    assert [rule["rule"] for rule in planned["rules"]] == ["R12", "R17"]
+    (remark,) = planned["remarks"]
+    assert remark.startswith("R10 (a .dockerignore) is left out: an earlier build had to drop it (start: ")
+    assert remark.endswith("`--rules R10` tries it again.")
+    assert [rule["rule"] for rule in bench.planned(*project.given, "--rules=R10")["rules"]] == ["R10"]
+
+
+@pytest.mark.parametrize(
+    ("application", "words"),
+    [
+        ("echo no luck today >&2; exit 4", "it exits with code 4. Its log ends: no luck today"),
+        ("sleep 600", "port 8080 did not open"),
+    ],
+    ids=["ends", "hangs"],
+)
+def test_an_application_that_does_not_start_proves_nothing(bench: Bench, application: str, words: str) -> None:
+    project = bench.made(shop(application, steps=ARCHIVE), {})
+    done = bench.optimize(*project.given)
+    (build,) = done["builds"]
+    assert (build["outcome"], "checks unverified" in build["summary"]) == ("kept", True)
+    start = next(row for row in done["build_checks"] if row["check_name"] == "start")
+    assert (start["outcome"], words in start["detail"]) == ("unverified", True), start
+    assert start["detail"].startswith("The image in use does not start in isolation either: it ")
+
+
+def test_an_application_that_answers_500_proves_nothing(bench: Bench) -> None:
+    page = b"#!/bin/sh\nprintf 'Status: 500 Broken\\r\\nContent-Type: text/plain\\r\\n\\r\\nno'\n"
+    steps = f"{ARCHIVE}COPY --chmod=755 index.cgi /srv/app/cgi-bin/\n"
+    done = bench.optimize(*bench.made(shop(SERVE, steps=steps), {"index.cgi": page}).given)
+    probe = next(row for row in done["build_checks"] if row["check_name"] == "probe")
+    assert (probe["outcome"], probe["detail"]) == (
+        "unverified",
+        "port 8080 / answers 500 text/plain at the image in use already.",
+    )
+
+
+def test_what_an_application_asks_for_is_told_and_given_by_settings(bench: Bench) -> None:
+    needy = (
+        ": ${DATABASE_URL:?is not set}; wget -q -O - http://db:5432/ > /dev/null || exit 5;"
+        f" echo got $DATABASE_URL; exec {SERVE}"
+    )
+    project = bench.made(shop(needy))
+    start = next(row for row in bench.optimize(*project.given)["build_checks"] if row["check_name"] == "start")
+    stand_in = f'targets: {{"{project.tag}": {{environment: {{DATABASE_URL: …}}}}}}'
+    assert (start["outcome"], stand_in in start["detail"]) == ("unverified", True), start
+
+    bench.settings(f"""\
+targets:
+  "{project.tag}":
+    environment: {{DATABASE_URL: sesame}}
+    doubles: {{db: {{image: "{BASE}", command: [httpd, -f, -p, "5432", -h, /bin]}}}}
+""")
+    done = bench.optimize(*project.given)
+    start = next(row for row in done["build_checks"] if row["check_name"] == "start")
+    assert start["outcome"] == "passed", start
+    assert "sesame" not in json.dumps(done)
+
+
+def test_what_cannot_be_begun_is_refused(bench: Bench) -> None:
+    project = bench.made(shop(SERVE, steps=ARCHIVE), {})
+    (bench.folder / "shelf").mkdir()
+    bench.settings(f"hosts: {{local: {{engine: auto}}, shelf: {{archives: {bench.folder}/shelf}}}}\n")
+
+    said = bench.refused(project.tag)
+    assert "nothing says what it is built from. Tried: no label names a source." in said
+    assert "name the files with --dockerfile and --context or under `targets` in imgopt.yaml" in said
+    assert "no image" in bench.refused("nowhere:1")
+    assert "it holds image archives; nothing can be built" in bench.refused(project.tag, "--host=shelf")
+    assert "no host" in bench.refused(project.tag, "--host=elsewhere", code=2)
+    assert "there is no Dockerfile" in bench.refused(project.tag, "--dockerfile=missing", code=2)
+    assert "there is no folder" in bench.refused(*project.given, "--context=missing", code=2)
+    assert "there is no prune pattern 'everything'" in bench.refused(
+        project.tag, "--flatten", "--prune=docs,everything", code=2
+    )
+    assert "there is no rule 'R99'" in bench.refused(*project.given, "--rules=R99", code=2)
+    project.write("Dockerfile", f"FROM {BASE}\nRUN <<EOF\necho never ended\n")
+    assert f"{project.dockerfile}" in bench.refused(*project.given)
+
+
+def test_a_context_that_is_too_large_is_not_sent(bench: Bench) -> None:
+    project = bench.made(shop(SERVE))
+    (bench.folder / "imgopt.yaml").write_text("builds: {context_bytes: 3 MB}\n")
+    said = bench.refused(*project.given)
+    assert "builds.context_bytes" in said and ".git" in said
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("echo cannot open it >&2; exit 3", "failed with exit status 3: cannot open it."),
+        (f"sleep {NAP}", "the build was ended after 3.0 s, its time limit, in `RUN sh /how`."),
+        ("dd if=/dev/zero of=/dev/shm/x bs=1M count=100", "failed for want of disk space"),
+        ("", "the base image cannot be had"),
+    ],
+    ids=["fails", "hangs", "fills the disk", "base gone"],
+)
+def test_a_dockerfile_that_does_not_build_any_more(bench: Bench, how: str, words: str) -> None:
+    base = "registry.invalid/gone:1"
+    bench.daemon.docker("tag", BASE, base)
+    text = f"FROM {base}\nENV PATH=/bin\nCOPY how /\nRUN sh /how\n{ARCHIVE}CMD true\n"
+    project = bench.made(text, {"how": b"true"})
+    if how:
+        project.write("how", how)
+    else:
+        bench.daemon.docker("rmi", base)
+    (bench.folder / "imgopt.yaml").write_text("builds: {network: host, soak_seconds: 0, time_limit_seconds: 3}\n")
+    done = bench.optimize(*project.given, code=1)
+    (build,) = done["builds"]
+    assert build["summary"].startswith("No candidate was kept. The Dockerfile does not build even as it is: ")
+    assert (words in build["summary"], build["attempts"], build["dropped"]) == (True, 2, []), build
+    assert {row["decision"] for row in done["build_rules"]} == {"left out"}
+    assert all(Path(row["log_file"]).is_file() for row in done["build_attempts"])
+    if how:
+        bench.daemon.docker("rmi", base)
+    assert [rule["rule"] for rule in bench.planned(*project.given)["rules"]] == ["R17"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_building(bench: Bench, number: signal.Signals) -> None:
+    project = napping(bench)
+    with started(bench, *project.given) as process:
+        wait_for(lambda: processes(NAP))
+        process.send_signal(number)
+        assert_interrupted(bench, process)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_checking(bench: Bench, number: signal.Signals) -> None:
+    project = bench.made(shop(SERVE, steps=ARCHIVE))
+    bench.soaking()
+    with started(bench, *project.given) as process:
+        wait_for(lambda: len(running(bench)) == 2)
+        process.send_signal(number)
+        time.sleep(0.05)
+        process.send_signal(number)  # somebody is impatient
+        assert_interrupted(bench, process)
+
+
+def test_what_a_killed_build_left_goes_with_the_next(bench: Bench) -> None:
+    project = napping(bench)
+    with started(bench, *project.given) as process:
+        wait_for(lambda: processes(NAP))
+        process.kill()
+        process.wait()
+        wait_for(lambda: not processes(NAP))
+    again(bench, project)
+
+
+def test_what_a_killed_check_left_goes_with_a_later(bench: Bench) -> None:
+    project = bench.made(shop(SERVE, steps=ARCHIVE))
+    bench.soaking()
+    with started(bench, *project.given) as process:
+        wait_for(lambda: len(running(bench)) == 2)
+        process.kill()
+        process.wait()
+    again(bench, project)
+
+
+def again(bench: Bench, project: Project) -> None:
+    """What was cut off can be done again, and tidies up: at once what is safe to, else once it is old."""
+    project.write("nap", "0")
+    (bench.folder / "imgopt.yaml").write_text(QUICK)
+    assert bench.optimize(*project.given)["builds"][0]["outcome"] == "kept"
+
+
+def napping(bench: Bench) -> Project:
+    """A project whose next build does not end by itself."""
+    project = bench.made(shop(SERVE, steps=f"COPY nap /\nRUN sleep $(cat /nap)\n{ARCHIVE}"), {"nap": b"0"})
+    project.write("nap", NAP)
+    return project
+
+
+def running(bench: Bench) -> list[str]:
+    """Containers of checks that run."""
+    return bench.daemon.docker("ps", "--quiet", "--filter=name=imgopt-check-", "--filter=label=imgopt.helper").split()
+
+
+def assert_interrupted(bench: Bench, process: subprocess.Popen[str]) -> None:
+    said, told = process.communicate(timeout=60)
+    assert (process.returncode, said, told) == (130, "", "imgopt: interrupted; nothing is left behind.\n")
+    assert bench.run_status() == "CANCELED"
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_one_target_twice_at_once(bench: Bench) -> None:
+    project = bench.made(shop(SERVE))
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: bench.optimize(*project.given)["builds"][0], range(2))
+    assert first["outcome"] == second["outcome"] == "kept"
+    assert first["candidate_image_id"] == second["candidate_image_id"]
+
+
+def test_the_image_is_removed_in_the_middle(bench: Bench) -> None:
+    project = napping(bench)
+    project.write("nap", "3.25")
+    with started(bench, *project.given) as process:
+        wait_for(lambda: processes("3.25"))
+        bench.daemon.docker("rmi", project.tag)
+        said, told = process.communicate(timeout=60)
+    assert (process.returncode, said) == (3, ""), told
+    assert "removed" in told
+
+
+def test_the_engine_is_killed_in_the_middle(home: Path, tmp_path: Path) -> None:
+    with private_daemon("classic", ROOT) as daemon:
+        daemon.import_busybox(BASE)
+        bench = Bench(daemon, home, tmp_path)
+        project = napping(bench)
+        with started(bench, *project.given) as process:
+            wait_for(lambda: processes(NAP))
+            os.kill(daemon.pid, signal.SIGKILL)
+            said, told = process.communicate(timeout=60)
+    assert (process.returncode, said, told) == (
+        3,
+        "",
+        "imgopt: the engine went away during the build. Start it and try again.\n",
+    )
+    assert bench.run_status() == "FAILURE"
+
+
+def test_an_image_without_a_name_is_made_one_layer(bench: Bench) -> None:
+    project = bench.made(shop(SERVE))
+    image_id = project.image_id()
+    bench.made(shop("true"))
+    done = bench.optimize(image_id[7:19], "--flatten", "--prune=docs")
+    (build,) = done["builds"]
+    assert (build["outcome"], build["kind"], build["old_bytes"] - build["new_bytes"] > 6_000_000) == (
+        "kept",
+        "flatten",
+        True,
+    )
+    assert build["candidate_reference"] == f"imgopt/{image_id[7:19]}:optimized"
+    found = json.loads(bench.daemon.docker("inspect", build["candidate_reference"]))[0]
+    assert (len(found["RootFS"]["Layers"]), found["Config"]["User"]) == (1, "1000")
+    outcomes = {row["check_name"]: row["outcome"] for row in done["build_checks"]}
+    assert (outcomes["start"], outcomes["probe"], outcomes["configuration"]) == ("passed",) * 3
+    assert "failed" not in outcomes.values()
+
+
+@contextmanager
+def started(bench: Bench, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The program under way."""
+    process = subprocess.Popen(
+        [str(PROGRAM), "optimize", *arguments, "--yes", "--json"],
+        env=bench.env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
