@@ -11,7 +11,6 @@ from imgopt_pipeline import progress
 from imgopt_pipeline.builds.building import BuildFailed, build
 from imgopt_pipeline.builds.checks.candidate import check_candidate
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
-from imgopt_pipeline.builds.cleaning_up import ATTEMPT_REPOSITORY
 from imgopt_pipeline.builds.history_match import compare_history
 from imgopt_pipeline.builds.history_steps import history_steps
 from imgopt_pipeline.builds.image_facts import claim_groups, reachable_claims, stored_bytes
@@ -76,7 +75,7 @@ def try_rewrite(
     rewritten: Rewrite,
     *,
     number: int,
-    build_id: str,
+    tag: str,
     folder: Path,
     old: Subject,
 ) -> Attempt:
@@ -84,7 +83,6 @@ def try_rewrite(
 
     Raises HostUnreachable, ContextUnreadable, LimitExceeded; a build or a check that fails is an attempt that failed.
     """
-    tag = f"{ATTEMPT_REPOSITORY}:{build_id[:12]}-{number}"
     log_file = folder / f"build-{number}.log"
     (folder / f"Dockerfile.{number}").write_text(rewritten.text, errors="surrogateescape")
     started = Attempt(number, rewritten, tag, log_file)

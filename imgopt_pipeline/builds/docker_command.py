@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -96,12 +96,11 @@ def _process_group(
     command: Sequence[str], environment: Mapping[str, str], *, with_input: bool
 ) -> Iterator[subprocess.Popen[bytes]]:
     process: subprocess.Popen[bytes] | None = None
-    in_main_thread = threading.current_thread() is threading.main_thread()
     try:
         # An interrupt between the fork and the assignment would leave a process that nobody knows.
-        with interrupts_deferred() if in_main_thread else nullcontext():
+        with interrupts_deferred():
             process = subprocess.Popen(
-                command,
+                [*_ended_with_us(), *command],
                 env=dict(environment),
                 stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -112,6 +111,12 @@ def _process_group(
     finally:
         if process is not None:
             _end(process)
+
+
+def _ended_with_us() -> list[str]:
+    """What, before a command, has it ended even where this process is killed; nothing where no program can that."""
+    program = shutil.which("setpriv")
+    return [program, "--pdeathsig", "TERM", "--"] if program else []
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -27,6 +27,7 @@ from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import engine_errors
 from imgopt_pipeline.hosts.inventory import utc
 from imgopt_pipeline.hosts.models import Image
+from imgopt_pipeline.interrupts import interrupts_deferred
 from imgopt_pipeline.planning.candidates import candidate_reference
 from imgopt_pipeline.settings import Settings, TargetSettings
 
@@ -65,7 +66,8 @@ def flatten_rows(settings: Settings, host: EngineHost, in_use: InUse, patterns: 
             reference = candidate_reference(next(iter(image.references), None), image.image_id)
             keep(host, image_id, reference)
     finally:
-        remove_attempts(host, [tag], before)
+        with interrupts_deferred():
+            remove_attempts(host, [tag], before)
     new_bytes = stored_bytes(new)
     detail = "; ".join(f"{check.check}: {check.detail}" for check in failed)
     gain_bytes = max(0, old_bytes - new_bytes)

@@ -15,6 +15,7 @@ from imgopt_pipeline.builds.attempting import Attempt, ignore_text, subject_of, 
 from imgopt_pipeline.builds.bisecting import Search, Techniques, Verdict, largest_passing
 from imgopt_pipeline.builds.checks.subjects import Subject
 from imgopt_pipeline.builds.cleaning_up import (
+    ATTEMPT_REPOSITORY,
     built_before,
     prune_build_cache,
     remove_attempts,
@@ -29,6 +30,7 @@ from imgopt_pipeline.dockerfiles.diff import unified_diff
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite
 from imgopt_pipeline.errors import StorageError
 from imgopt_pipeline.hosts.engine import EngineHost
+from imgopt_pipeline.interrupts import interrupts_deferred
 from imgopt_pipeline.planning.candidates import candidate_reference
 from imgopt_pipeline.planning.techniques import RISKS, TECHNIQUES
 from imgopt_pipeline.settings import Settings
@@ -90,7 +92,8 @@ def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_
         best = campaign.best(kept)
         reference = _keep(host, prepared, best) if best is not None else None
     finally:
-        remove_attempts(host, [attempt.tag for attempt in campaign.attempts], before)
+        with interrupts_deferred():
+            remove_attempts(host, campaign.tags, before)
     freed_bytes = prune_build_cache(host, before, settings.builds.cache_bytes)
     remarks = [space] if space else []
     if freed_bytes:
@@ -117,12 +120,16 @@ def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_
 
 
 class _Campaign:
-    """The attempts of one optimization, each distinct Dockerfile built once."""
+    """The attempts of one optimization, each distinct Dockerfile built once.
+
+    `tags`: of the images that may be there, also where an attempt was cut off.
+    """
 
     def __init__(
         self, settings: Settings, host: EngineHost, prepared: Preparation, build_id: str, folder: Path
     ) -> None:
         self.attempts: list[Attempt] = []
+        self.tags: list[str] = []
         self._settings = settings
         self._host = host
         self._prepared = prepared
@@ -209,13 +216,15 @@ class _Campaign:
     def _build(self, rewritten: Rewrite) -> Attempt:
         key = (rewritten.text, rewritten.ignore_lines)
         if key not in self._by_text:
+            number = len(self.attempts) + 1
+            self.tags.append(f"{ATTEMPT_REPOSITORY}:{self._build_id[:12]}-{number}")
             attempt = try_rewrite(
                 self._settings,
                 self._host,
                 self._prepared,
                 rewritten,
-                number=len(self.attempts) + 1,
-                build_id=self._build_id,
+                number=number,
+                tag=self.tags[-1],
                 folder=self._folder,
                 old=self._old,
             )

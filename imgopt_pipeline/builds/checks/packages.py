@@ -63,7 +63,10 @@ def check_packages(old: Subject, new: Subject, context: CheckContext) -> CheckRe
     gone = _gone(old, new)
     unexplained = sorted(gone - _explained(old, new, context))
     changed = sorted(
-        key for key in before.keys() & after.keys() if before[key] != after[key] and not _may_change(key, old, context)
+        # One of several copies that went is no other version.
+        key
+        for key in before.keys() & after.keys()
+        if not after[key] <= before[key] and not _may_change(key, old, context)
     )
     words = (count(len(before), "package"), count(len(after), "package"))
     if unexplained:

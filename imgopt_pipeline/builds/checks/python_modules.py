@@ -58,6 +58,9 @@ def check_python_modules(
     before, after = pair(found, old, new)
     if not before:
         return CheckResult(NAME, UNVERIFIED, detail="The image in use has no Python that is found.")
+    if not after and context.applied(*_TAKING_SYSTEM_PACKAGES) and not _own_packages(old):
+        words = "The Python that the distribution's packages brought went with them."
+        return CheckResult(NAME, PASSED, ", ".join(map(printable, before)), "none", words)
     if not after:
         why = "The candidate has no Python."
         return CheckResult(
@@ -80,6 +83,11 @@ def check_python_modules(
         old="; ".join(dict.fromkeys(result.old for result in results)),
         new="; ".join(dict.fromkeys(result.new for result in results)),
     )
+
+
+def _own_packages(subject: Subject) -> bool:
+    """Whether it has Python packages besides those of the distribution."""
+    return any(row["ecosystem"] == "python" and row["location"] != _SYSTEM_LOCATION for row in subject.packages)
 
 
 def interpreters(paths: ImagePaths, subject: Subject, usage: Usage) -> list[str]:
