@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imgopt_pipeline import progress
 from imgopt_pipeline.builds.building import BuildFailed, build
+from imgopt_pipeline.builds.check_conditions import check_conditions
 from imgopt_pipeline.builds.checks.candidate import check_candidate
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
 from imgopt_pipeline.builds.history_match import compare_history
@@ -35,7 +36,7 @@ class Attempt:
     """How one build ended. `detail` says what failed; `suspects` are rules that this points at.
 
     `packages`: packages of the distribution whose absence explains the failure. `claims`: what the candidate still
-    holds that could be removed.
+    holds that could be removed. `conditions`: those of the checks, see `check_conditions`.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Attempt:
     image_id: str | None = None
     size_bytes: int | None = None
     checks: tuple[CheckResult, ...] = ()
+    conditions: str = ""
     detail: str = ""
     suspects: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
@@ -204,14 +206,14 @@ def _checked(
             reachable_claims(claim_groups(examination), _base_position(host, image, rewritten, prepared, new))
         ),
     )
-    past = prepared.past
-    if built.image_id == past.candidate_id:
-        return replace(done, checks=past.checks, check_seconds=time.monotonic() - begun)
-    checks = check_candidate(host, old, new, check_context(settings, host, prepared, rewritten))
+    context = check_context(settings, host, prepared, rewritten)
+    conditions = check_conditions(context)
+    checks = prepared.past.told(built.image_id, conditions) or check_candidate(host, old, new, context)
     failed = [check for check in checks if check.outcome == FAILED]
     return replace(
         done,
         checks=tuple(checks),
+        conditions=conditions,
         detail="; ".join(f"{check.check}: {check.detail}" for check in failed),
         suspects=tuple(dict.fromkeys(suspect for check in failed for suspect in check.suspects)),
         packages=tuple(dict.fromkeys(package for check in failed for package in check.packages)),

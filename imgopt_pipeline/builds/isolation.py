@@ -244,7 +244,9 @@ def asking(what: str) -> Iterator[None]:
         yield
     except NotFound as error:
         refusal = str(error.explanation or error)
-        raise (ImageNotFound if "No such image" in refusal else Refused)(f"{what} ({_short(refusal)}).") from error
+        if "No such image" in refusal:
+            raise ImageNotFound(f"an image was removed while it was checked ({_short(refusal)}).") from error
+        raise Refused(f"{what} ({_short(refusal)}).") from error
     except APIError as error:
         raise Refused(f"{what} ({_short(str(error.explanation or error))}).") from error
     except (DockerException, *LOST_CONNECTION) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from imgopt_pipeline.builds.attempting import Attempt, ignore_text, subject_of, try_rewrite
 from imgopt_pipeline.builds.bisecting import Search, Techniques, Verdict, largest_passing
+from imgopt_pipeline.builds.check_conditions import FILE_NAME as CONDITIONS_FILE
 from imgopt_pipeline.builds.checks.subjects import Subject
 from imgopt_pipeline.builds.cleaning_up import (
     ATTEMPT_REPOSITORY,
@@ -28,13 +29,14 @@ from imgopt_pipeline.builds.measuring import measured_gains
 from imgopt_pipeline.builds.preparing import Preparation
 from imgopt_pipeline.dockerfiles.diff import unified_diff
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite
-from imgopt_pipeline.errors import StorageError
+from imgopt_pipeline.errors import Interrupted, StorageError
 from imgopt_pipeline.hosts.engine import EngineHost
+from imgopt_pipeline.hosts.models import Image
 from imgopt_pipeline.interrupts import interrupts_deferred
 from imgopt_pipeline.planning.candidates import candidate_reference
 from imgopt_pipeline.planning.techniques import RISKS, TECHNIQUES
 from imgopt_pipeline.settings import Settings
-from imgopt_pipeline.units import count
+from imgopt_pipeline.units import count, format_bytes
 
 KEPT, NOTHING_TO_CHANGE, FAILED = "kept", "nothing to change", "failed"
 
@@ -88,34 +90,42 @@ def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_
     before = built_before(host)
     campaign = _Campaign(settings, host, prepared, build_id, folder)
     try:
-        kept = campaign.run()
-        best = campaign.best(kept)
-        reference = _keep(host, prepared, best) if best is not None else None
+        best = campaign.best(campaign.run())
+        remove_attempts(host, [tag for tag in campaign.tags if best is None or tag != best.tag], before)
+        freed_bytes = prune_build_cache(host, before, settings.builds.cache_bytes)
+        remarks = [space] if space else []
+        if freed_bytes:
+            remarks.append(f"The build cache was over its limit: {format_bytes(freed_bytes)} of it went.")
+        if best is None:
+            remarks.append(campaign.why_none())
+        _write(folder / "Dockerfile", (best or campaign.attempts[0]).rewritten.text)
+        finished = Optimization(
+            prepared=prepared,
+            build_id=build_id,
+            outcome=KEPT if best is not None else FAILED,
+            started_at=started_at,
+            seconds=0.0,
+            folder=folder,
+            attempts=tuple(campaign.attempts),
+            best=best,
+            reference=_reference(prepared.image) if best is not None else None,
+            dropped=campaign.dropped(best),
+            measured=_measured(prepared, best),
+            remarks=tuple(remarks),
+        )
+        _write(folder / "changes.diff", finished.diff)
+        _write(folder / CONDITIONS_FILE, best.conditions if best is not None else "")
+        if finished.best is not None and finished.reference is not None:
+            # Last, because an interrupt leaves nothing that it does not tell.
+            keep(host, finished.best.image_id or "", finished.reference)
+    except Interrupted:
+        with interrupts_deferred():
+            remove_attempts(host, campaign.tags, before)
+            prune_build_cache(host, before, 0)
+        raise
     finally:
         with interrupts_deferred():
             remove_attempts(host, campaign.tags, before)
-    freed_bytes = prune_build_cache(host, before, settings.builds.cache_bytes)
-    remarks = [space] if space else []
-    if freed_bytes:
-        remarks.append(f"The build cache was over its limit: {freed_bytes:,} bytes of it went.")
-    if best is None:
-        remarks.append(campaign.why_none())
-    _write(folder / "Dockerfile", (best or campaign.attempts[0]).rewritten.text)
-    finished = Optimization(
-        prepared=prepared,
-        build_id=build_id,
-        outcome=KEPT if best is not None else FAILED,
-        started_at=started_at,
-        seconds=0.0,
-        folder=folder,
-        attempts=tuple(campaign.attempts),
-        best=best,
-        reference=reference,
-        dropped=campaign.dropped(best),
-        measured=_measured(prepared, best),
-        remarks=tuple(remarks),
-    )
-    _write(folder / "changes.diff", finished.diff)
     return _timed(finished, begun)
 
 
@@ -233,11 +243,8 @@ class _Campaign:
         return self._by_text[key]
 
 
-def _keep(host: EngineHost, prepared: Preparation, best: Attempt) -> str:
-    image = prepared.image
-    reference = candidate_reference(next(iter(image.references), None), image.image_id)
-    keep(host, best.image_id or "", reference)
-    return reference
+def _reference(image: Image) -> str:
+    return candidate_reference(next(iter(image.references), None), image.image_id)
 
 
 def _measured(prepared: Preparation, best: Attempt | None) -> dict[str, int]:

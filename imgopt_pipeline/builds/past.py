@@ -9,23 +9,36 @@ from pathlib import Path
 
 import duckdb
 
-from imgopt_pipeline.builds.models import CheckResult
+from imgopt_pipeline.builds.check_conditions import read_conditions
+from imgopt_pipeline.builds.models import PASSED, CheckResult
 from imgopt_pipeline.errors import StorageError
 from imgopt_pipeline.planning.facts import Record, load_records
 from imgopt_pipeline.warehouse.store import fetch_rows, snapshot
+
+_WITH_THE_APPLICATION = ("start", "probe", "smoke")
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
     """`dropped`: rules that earlier builds of this very image gave up, with the reason. `records`: of all images.
 
-    `candidate_id` is the newest candidate of it that was kept, `checks` what its checks said.
+    `candidate_id` is the newest candidate of it that was kept, `checks` what its checks said under `conditions`.
     """
 
     dropped: Mapping[str, str] = field(default_factory=dict)
     records: Mapping[str, Record] = field(default_factory=dict)
     candidate_id: str | None = None
     checks: tuple[CheckResult, ...] = ()
+    conditions: str = ""
+
+    def told(self, candidate_id: str, conditions: str) -> tuple[CheckResult, ...]:
+        """What the checks of a candidate will say; empty where that is not known.
+
+        An application that did not start may have been given what it lacked.
+        """
+        proved = all(check.outcome == PASSED for check in self.checks if check.check in _WITH_THE_APPLICATION)
+        same = (candidate_id, conditions) == (self.candidate_id, self.conditions)
+        return self.checks if proved and same else ()
 
 
 NOTHING = Past()
@@ -51,6 +64,7 @@ def _past(connection: duckdb.DuckDBPyConnection, host: str, image_id: str) -> Pa
         dropped={row["technique"]: row["reason"] for row in rules},
         records=load_records(connection),
         candidate_id=checks[0]["candidate_image_id"] if checks else None,
+        conditions=read_conditions(Path(checks[0]["folder"])) if checks else "",
         checks=tuple(
             CheckResult(row["check_name"], row["outcome"], row["old_value"], row["new_value"], row["detail"])
             for row in checks

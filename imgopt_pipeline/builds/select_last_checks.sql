@@ -1,5 +1,5 @@
 -- The checks of the newest candidate of an image that was kept.
-SELECT b.candidate_image_id, c.check_name, c.outcome, c.old_value, c.new_value, c.detail
+SELECT b.candidate_image_id, b.folder, c.check_name, c.outcome, c.old_value, c.new_value, c.detail
 FROM builds AS b JOIN build_checks AS c USING (build_id)
 JOIN build_attempts AS a ON a.build_id = b.build_id AND a.attempt = c.attempt
 WHERE b.build_id = (

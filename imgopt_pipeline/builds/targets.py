@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from imgopt_pipeline.builds.flat_builds import flatten_rows
 from imgopt_pipeline.builds.optimizing import optimize
@@ -13,6 +14,7 @@ from imgopt_pipeline.builds.rows import Rows, build_rows
 from imgopt_pipeline.errors import SettingsError
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.opening import open_host
+from imgopt_pipeline.planning.commands import PROGRAM
 from imgopt_pipeline.settings import Settings
 
 SEPARATOR = "|"
@@ -29,6 +31,15 @@ def split_target(key: str) -> tuple[str, str]:
     if not separator or not host_name or not reference:
         raise SettingsError(f"{key!r} names no target.", hint="A target is written `host|image`.")
     return host_name, reference
+
+
+def planned_targets(settings: Settings, host_name: str, plan: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The targets that a plan (rows of optimization_plan) would optimize on an engine; none elsewhere."""
+    host = settings.hosts.get(host_name)
+    if host is None or host.engine is None:
+        return []
+    wanted = (row for row in plan if row["decision"] == "optimize" and row["subject_kind"] == "image")
+    return [target_key(host_name, row["subject"]) for row in wanted if row["command"].startswith(PROGRAM)]
 
 
 @contextmanager

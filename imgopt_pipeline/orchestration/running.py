@@ -21,8 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from imgopt_pipeline.errors import ImgoptError, Interrupted, StorageError
 from imgopt_pipeline.interrupts import interrupts_deferred
-from imgopt_pipeline.orchestration.assets import PARTITION_TAG, PREFIX
-from imgopt_pipeline.orchestration.assets.builds import OPTIMIZED_BUILDS, TARGETS
+from imgopt_pipeline.orchestration.assets import PARTITION_TAG, PREFIX, TARGETS
+from imgopt_pipeline.orchestration.assets.builds import OPTIMIZED_BUILDS
 from imgopt_pipeline.orchestration.build import reconstruct_audit_job, reconstruct_optimize_job
 from imgopt_pipeline.orchestration.housekeeping import CleanUp, clean_up
 from imgopt_pipeline.orchestration.instance import prepare_instance

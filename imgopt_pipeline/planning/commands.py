@@ -13,6 +13,9 @@ from imgopt_pipeline.planning.provenance import repository
 
 _REFERENCE = re.compile(r"[\w][\w./:@-]*", re.ASCII)
 _USUAL_HOST = "local"
+PROGRAM = "imgopt optimize"
+"""The beginning of a command that imgopt itself carries out."""
+
 _REBUILDABLE = {
     "node_modules": ("node_modules",),
     "build output": (".next", ".nuxt", ".svelte-kit", ".turbo", ".parcel-cache", ".venv", "__pycache__"),
@@ -84,7 +87,7 @@ def optimize(facts: AuditFacts, image: ImageFacts) -> str:
     """Has imgopt rewrite, build and check it; by ID where its name is none that an engine takes."""
     name = next((reference for reference in image.references if _REFERENCE.fullmatch(reference)), image.image_id)
     host = "" if facts.host in ("", _USUAL_HOST) else f" --host {word(facts.host)}"
-    return f"imgopt optimize{host} {words([name])}"
+    return f"{PROGRAM}{host} {words([name])}"
 
 
 def take_candidate(facts: AuditFacts, image: ImageFacts) -> str:

@@ -43,7 +43,8 @@ def check_gpu(
     if context.gpu_verdict == _DENIED:
         return CheckResult(NAME, PASSED, "a GPU build that has no GPU", "the same")
     if not context.host_gpu:
-        return CheckResult(NAME, UNVERIFIED, detail="The image may use a GPU, and this host has none to try it with.")
+        why = "The image may use a GPU, and this host has none to try it with."
+        return CheckResult(NAME, UNVERIFIED, detail=" ".join(filter(None, (why, _compiler_gone(old, new)))))
     with_gpu = replace(usage, gpu=True)
     before, after = pair(lambda subject: _seen(isolation, subject, with_gpu), old, new)
     words = (_words(before), _words(after))
@@ -54,6 +55,16 @@ def check_gpu(
         why = f"The image in use sees a GPU ({words[0]}), the candidate does not ({words[1]})."
         return CheckResult(NAME, FAILED, *words, why, suspects=suspects)
     return CheckResult(NAME, PASSED, *words)
+
+
+def _compiler_gone(old: Subject, new: Subject) -> str:
+    """What Triton, which torch.compile uses, would miss: it compiles small C programs when it runs on a GPU."""
+    compilers = [any(row["name"] in ("gcc", "clang") for row in subject.packages) for subject in (old, new)]
+    if compilers == [True, False] and any(normalised(str(row["name"])) == "triton" for row in new.packages):
+        return (
+            "torch.compile and Triton would find no C compiler any more; keep it with --without R3,R8 if they are used."
+        )
+    return ""
 
 
 def _cpu_only(isolation: Isolation, new: Subject, usage: Usage, context: CheckContext) -> CheckResult:

@@ -14,6 +14,9 @@ from imgopt_pipeline.warehouse.schema import warehouse_schema
 
 PREFIX = "imgopt"
 OWNERS = ["team:imgopt"]
+TARGETS = "targets"
+"""The name of the partitions by target, `host|image`."""
+
 PARTITION_TAG = "dagster/partition"
 """The tag with which a run names its partition, here the host."""
 

@@ -8,12 +8,11 @@ from pydantic import Field
 
 from imgopt_pipeline.builds.preparing import Options
 from imgopt_pipeline.builds.targets import flatten_target, optimize_target
-from imgopt_pipeline.orchestration.assets import asset_key, table_asset
+from imgopt_pipeline.orchestration.assets import TARGETS, asset_key, table_asset
 from imgopt_pipeline.orchestration.build_checks import build_check_specs, check_results
 from imgopt_pipeline.reports.builds import build_metadata
 from imgopt_pipeline.settings import Settings
 
-TARGETS = "targets"
 OPTIMIZED_BUILDS = "optimized_builds"
 
 

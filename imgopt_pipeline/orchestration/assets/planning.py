@@ -3,7 +3,8 @@
 import dagster as dg
 
 from imgopt_pipeline.auditing import Rows, find, plan
-from imgopt_pipeline.orchestration.assets import table_asset
+from imgopt_pipeline.builds.targets import planned_targets
+from imgopt_pipeline.orchestration.assets import TARGETS, table_asset
 from imgopt_pipeline.settings import Settings
 
 FACTS = (
@@ -29,6 +30,10 @@ def planning_assets(hosts: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
 
     @table_asset("optimization_plan", group="planning", partitions=hosts, kinds=set(), deps=("findings",))
     def optimization_plan(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> Rows:
-        return plan(settings, context.partition_key, context.run.run_id)
+        rows = plan(settings, context.partition_key, context.run.run_id)
+        # So that the page of optimized_builds offers what the plan would have built.
+        targets = planned_targets(settings, context.partition_key, rows["optimization_plan"])
+        context.instance.add_dynamic_partitions(TARGETS, targets)
+        return rows
 
     return [findings, optimization_plan]
