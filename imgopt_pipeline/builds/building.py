@@ -82,8 +82,8 @@ def build(host: EngineHost, request: BuildRequest, *, builder: BuilderCapabiliti
     before = _image_id(host, request.tag)
     started = time.monotonic()
     try:
-        with tempfile.TemporaryDirectory(prefix="imgopt-build-") as folder, _log_file(request.log_file) as log:
-            _run(host, request, builder, Path(folder), _Listener(log, redact, request.tag, buildkit=builder.buildkit))
+        with _log_file(request.log_file) as log, _private_folder(request.log_file.parent) as folder:
+            _run(host, request, builder, folder, _Listener(log, redact, request.tag, buildkit=builder.buildkit))
             seconds = time.monotonic() - started
             image_id = _image_id(host, request.tag)
     except BaseException as error:
@@ -91,8 +91,8 @@ def build(host: EngineHost, request: BuildRequest, *, builder: BuilderCapabiliti
         if isinstance(error, OSError):
             raise StorageError(
                 f"the build's own files cannot be written ({error.strerror}).",
-                subject=f"{tempfile.gettempdir()} or {request.log_file.parent}",
-                hint="Free some space there, or set TMPDIR to another folder.",
+                subject=str(request.log_file.parent),
+                hint="Free some space there.",
             ) from error
         raise
     if image_id is None:
@@ -188,6 +188,13 @@ def _log_file(path: Path) -> Iterator[TextIO]:
         raise StorageError(f"the build's log cannot be written ({error.strerror}).", subject=str(path)) from error
     with open(descriptor, "w", buffering=1, encoding="utf-8", errors="replace") as file:
         yield file
+
+
+@contextmanager
+def _private_folder(parent: Path) -> Iterator[Path]:
+    """What the docker command reads and notes down; beside the log, where it is found if this process is killed."""
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=parent) as folder:
+        yield Path(folder)
 
 
 def _image_id(host: EngineHost, tag: str) -> str | None:

@@ -52,7 +52,7 @@ def optimize(
     host: HostName = None,
     json: Json = False,
 ) -> None:
-    """Build a smaller image from a rewritten Dockerfile and check it against the one in use; nothing running is touched."""
+    """Build a smaller image by a rewritten Dockerfile and check it against the one in use. Touch nothing that runs."""
     from imgopt_pipeline.builds.preparing import Options
     from imgopt_pipeline.builds.targets import prepared_target
     from imgopt_pipeline.reports.builds import preparation_document, preparation_view

@@ -27,7 +27,7 @@ def table_asset(
     group: str,
     partitions: dg.PartitionsDefinition[str],
     kinds: set[str],
-    deps: Sequence[str] = (),
+    deps: Sequence[str | dg.AssetDep] = (),
     name: str | None = None,
     check_specs: Sequence[dg.AssetCheckSpec] = (),
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -38,7 +38,7 @@ def table_asset(
     return cast(Callable[[Callable[..., Any]], dg.AssetsDefinition], dg.asset(partitions_def=partitions, **arguments))
 
 
-def table_spec(table: str, *, group: str, kinds: set[str], deps: Sequence[str] = ()) -> dict[str, Any]:
+def table_spec(table: str, *, group: str, kinds: set[str], deps: Sequence[str | dg.AssetDep] = ()) -> dict[str, Any]:
     """What every asset that is a table has in common: key, group, description, columns, version."""
     return {
         "key": asset_key(table),
@@ -48,7 +48,7 @@ def table_spec(table: str, *, group: str, kinds: set[str], deps: Sequence[str] =
         "kinds": {"duckdb", *kinds},
         "owners": OWNERS,
         "code_version": ANALYSER_VERSION,
-        "deps": [asset_key(dep) for dep in deps],
+        "deps": [asset_key(dep) if isinstance(dep, str) else dep for dep in deps],
     }
 
 

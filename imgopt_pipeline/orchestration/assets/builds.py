@@ -49,7 +49,8 @@ def build_assets() -> list[dg.AssetsDefinition]:
         group="builds",
         partitions=target_partitions(),
         kinds={"docker"},
-        deps=("optimization_plan",),
+        # A target belongs to one host, but Dagster has no mapping that would say so.
+        deps=(dg.AssetDep(asset_key("optimization_plan"), partition_mapping=dg.AllPartitionMapping()),),
         check_specs=build_check_specs(asset_key(OPTIMIZED_BUILDS)),
     )
     def optimized_builds(
