@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from imgopt_pipeline.builds.labels import SOURCE_LABEL
 from imgopt_pipeline.errors import UnreadableLayer
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import SWEEP_AGE_SECONDS, engine_errors
+from imgopt_pipeline.planning.candidates import SOURCE_LABEL
 
 ATTEMPT_REPOSITORY = "imgopt-attempt"
 """The name of images that are only tried: tags of it that a crash left are swept once they are old."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from imgopt_pipeline.builds.labels import SOURCE_LABEL
 from imgopt_pipeline.errors import ImageNotFound, UnreadableLayer
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import engine_errors
+from imgopt_pipeline.planning.candidates import SOURCE_LABEL
 
 
 def keep(host: EngineHost, image_id: str, reference: str) -> None:

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from imgopt_pipeline import __version__
-
-SOURCE_LABEL = "imgopt.source-image"
-"""The ID of the image that a candidate stands in for; on every image that imgopt builds."""
+from imgopt_pipeline.planning.candidates import SOURCE_LABEL
 
 RULES_LABEL = "imgopt.rules"
 VERSION_LABEL = "imgopt.version"

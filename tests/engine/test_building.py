@@ -31,11 +31,12 @@ from imgopt_pipeline.builds.cleaning_up import (
 from imgopt_pipeline.builds.contexts import context_entries
 from imgopt_pipeline.builds.disk_space import NotEnoughSpace, check_disk_space
 from imgopt_pipeline.builds.flattening import flatten
-from imgopt_pipeline.builds.labels import SOURCE_LABEL, candidate_labels
+from imgopt_pipeline.builds.labels import candidate_labels
 from imgopt_pipeline.builds.models import BuildRequest
 from imgopt_pipeline.dockerfiles.ignore_file import ignore_file
 from imgopt_pipeline.hosts.connection import EngineAddress
 from imgopt_pipeline.hosts.engine import EngineHost
+from imgopt_pipeline.planning.candidates import SOURCE_LABEL
 
 from .daemons import Daemon
 
