@@ -329,6 +329,15 @@ def _expanded(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     def full(value: Any) -> Any:
         return folder / Path(value).expanduser() if isinstance(value, str) else value
 
+    def files(named: Any) -> Any:
+        return {name: full(value) for name, value in named.items()} if isinstance(named, dict) else named
+
+    def links(listed: Any) -> Any:
+        """Folders of wheels, but not pages."""
+        if not isinstance(listed, list):
+            return listed
+        return [str(full(one)) if isinstance(one, str) and "://" not in one else one for one in listed]
+
     result = {key: full(value) if key in ("home", "archives") else value for key, value in values.items()}
     findings = result.get("findings")
     if isinstance(findings, dict):
@@ -336,10 +345,19 @@ def _expanded(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     targets = result.get("targets")
     if isinstance(targets, dict):
         result["targets"] = {
-            name: {key: full(value) if key in ("dockerfile", "context") else value for key, value in target.items()}
+            name: {
+                key: full(value) if key in ("dockerfile", "context") else files(value) if key == "secrets" else value
+                for key, value in target.items()
+            }
             if isinstance(target, dict)
             else target
             for name, target in targets.items()
+        }
+    builds = result.get("builds")
+    if isinstance(builds, dict):
+        result["builds"] = {
+            key: files(value) if key == "secrets" else links(value) if key == "find_links" else value
+            for key, value in builds.items()
         }
     hosts = result.get("hosts")
     if isinstance(hosts, dict):

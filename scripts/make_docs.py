@@ -1,5 +1,5 @@
-"""Writes docs/reference: tables from the schema, commands from the program, settings from their models, and from
-their SQL the rules and the categories of space.
+"""Writes docs/reference: tables from the schema, commands from the program, settings from their models, from their
+SQL the rules and the categories of space, from their code the rules of rewriting and the checks of candidates.
 
 With `--check` nothing is written; the pages that are out of date are named, and the exit code is 1. What is written by
 hand (the guide, the decisions, the worked queries) does not belong here.
@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 import types
+import typing
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -18,13 +19,18 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from imgopt_pipeline import contents
+from imgopt_pipeline.builds.checks.candidate import CHECKS
 from imgopt_pipeline.cli.app import app
+from imgopt_pipeline.dockerfiles.drafts import LEVELS
+from imgopt_pipeline.dockerfiles.rewriting import chosen_rules
 from imgopt_pipeline.findings.headers import SEVERITIES, Rule
 from imgopt_pipeline.findings.rule_files import built_in_rules
-from imgopt_pipeline.settings import HostSettings, Settings
+from imgopt_pipeline.planning.techniques import TECHNIQUES
+from imgopt_pipeline.settings import DoubleSettings, HostSettings, ProbeSettings, Settings, TargetSettings
 from imgopt_pipeline.warehouse.schema import TableSchema, warehouse_schema
 
 TOP = Path(__file__).resolve().parent.parent
@@ -52,7 +58,7 @@ are 140 columns wide; programs read `--json`.
 | exit code | meaning |
 |---|---|
 | 0 | fine; also an audit in which some things could not be read (its status is then `partial`) |
-| 1 | a gate of `imgopt check` failed |
+| 1 | a gate of `imgopt check` failed; no candidate of `imgopt optimize` passed |
 | 2 | an option, a setting or an SQL statement that imgopt does not understand |
 | 3 | the host, the image or imgopt's own files could not be read or written; `doctor`: something needed does not work |
 | 130 | interrupted by Ctrl-C or SIGTERM; nothing is left behind |
@@ -81,6 +87,29 @@ Without `hosts` there is one, `local`, with `engine: auto`. `tls_folder` (with c
 `tcp://` engine, `platform` (such as `linux/arm64`) to archives that hold several. `IMGOPT_HOSTS` takes all as JSON.
 """
 
+TARGETS = """
+`NAME` is an image, with or without its tag. What these are for: [optimize](../guide/optimize.md#settings). Targets have
+no environment variables of their own: `IMGOPT_TARGETS` takes all as JSON.
+"""
+
+REWRITING = f"""# Rewriting
+
+{_MADE}
+The rules by which `imgopt optimize` and `imgopt rewrite` change a Dockerfile, in the order in which they are tried, and
+the checks that a candidate has to pass. How the two work together: [optimize](../guide/optimize.md).
+
+## Rules
+
+Where *needs* is empty the text alone is enough, so that `imgopt rewrite` applies the rule too. The level is that from
+which on a rule is used; `--rules` takes any of them. Risk as in [the plan](../guide/plan.md#techniques).
+"""
+
+CANDIDATE_CHECKS = """
+## Checks
+
+Each compares a candidate with the image in use doing the same. All are blocking asset checks of `optimized_builds`.
+"""
+
 RULES = f"""# Rules
 
 {_MADE}
@@ -98,6 +127,18 @@ fits counts, from top to bottom, so that every byte is in exactly one. The exact
 `imgopt_pipeline/contents/categories.sql`. More: [contents](../guide/contents.md).
 """
 
+_TYPES: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "yes or no",
+    Path: "folder",
+    ProbeSettings: "[probe](#targetsnameprobes)",
+    DoubleSettings: "[double](#targetsnamedoublesservice)",
+}
+_FILES = ("dockerfile", "secrets")
+"""Keys whose paths are those of files."""
+
 _TOP_LEVEL = {
     "home": "Where imgopt keeps its files. Default: `data/` of a checkout, else `~/.local/share/imgopt` (Linux).",
     "archives": "A folder of image archives, audited as host `archives`. Default: `archives/` in `home`.",
@@ -112,6 +153,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "rules.md": rules_page(),
         "categories.md": categories_page(),
+        "rewriting.md": rewriting_page(),
     }
 
 
@@ -138,7 +180,11 @@ def settings_page() -> str:
     simple, sections = [], []
     for name, field in Settings.model_fields.items():
         if name == "hosts":
-            sections.append(_hosts_section())
+            sections.append(_plain_section("hosts.NAME", HostSettings) + HOSTS)
+        elif name == "targets":
+            sections.append(_plain_section("targets.NAME", TargetSettings) + TARGETS)
+            sections.append(_plain_section("targets.NAME.probes", ProbeSettings))
+            sections.append(_plain_section("targets.NAME.doubles.SERVICE", DoubleSettings))
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             sections.append(_section(name, field.annotation))
         else:
@@ -171,6 +217,27 @@ def categories_page() -> str:
         lacking = ", ".join(name for name, comment in comments.items() if not comment)
         raise ValueError(f"categories.sql: no comment follows {lacking or 'any category'}")
     return "\n".join([CATEGORIES, _markdown(("category", "what it is"), list(comments.items()))])
+
+
+def rewriting_page() -> str:
+    """The rules of rewriting in their order, and the checks."""
+    heads = ("rule", "what it does", "level", "risk", "needs", "proved by")
+    rules = [
+        # R2 is about time: no plan counts on it.
+        (
+            rule.technique,
+            rule.title,
+            rule.level,
+            TECHNIQUES[rule.technique].risk if rule.technique in TECHNIQUES else "low",
+            rule.needs,
+            rule.proof,
+        )
+        for rule in chosen_rules(LEVELS[-1])
+    ]
+    checks = [(f"`{name}`", description) for name, description in CHECKS.items()]
+    return "\n".join(
+        [REWRITING, _markdown(heads, rules), CANDIDATE_CHECKS, _markdown(("check", "holds where"), checks)]
+    )
 
 
 def out_of_date(folder: Path) -> list[str]:
@@ -223,36 +290,47 @@ def _help(name: str, command: Any) -> str:
 
 def _section(name: str, model: type[BaseModel]) -> str:
     rows = [
-        (f"`{key}`", _type(key, field), f"`{field.default}`", f"`IMGOPT_{name}__{key}`".upper())
+        (f"`{key}`", _type(key, field), _default(field), f"`IMGOPT_{name}__{key}`".upper())
         for key, field in model.model_fields.items()
     ]
     return f"## {name}\n\n{_sentence(model)}\n\n{_markdown(('key', 'type', 'default', 'environment variable'), rows)}"
 
 
-def _hosts_section() -> str:
-    rows = [(f"`{key}`", _type(key, field)) for key, field in HostSettings.model_fields.items()]
-    return f"## hosts.NAME\n\n{_sentence(HostSettings)}\n\n{_markdown(('key', 'type'), rows)}{HOSTS}"
+def _plain_section(name: str, model: type[BaseModel]) -> str:
+    """A section without defaults worth telling, whose keys no environment variable sets."""
+    rows = [(f"`{key}`", _type(key, field)) for key, field in model.model_fields.items()]
+    return f"## {name}\n\n{_sentence(model)}\n\n{_markdown(('key', 'type'), rows)}"
 
 
 def _sentence(model: type[BaseModel]) -> str:
     return " ".join((model.__doc__ or "").split())
 
 
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return "" if value is PydanticUndefined else "none" if value in (None, (), {}) else f"`{value}`"
+
+
 def _type(key: str, field: FieldInfo) -> str:
     if key.endswith("_bytes"):
         return "size"
-    return " or ".join(_names(field.annotation))
+    names = " or ".join(_names(field.annotation))
+    return names.replace("folder", "file") if key in _FILES else names
 
 
 def _names(annotation: Any) -> Iterator[str]:
-    if get_origin(annotation) is Literal:
-        yield from (f"`{value}`" for value in get_args(annotation))
-    elif get_origin(annotation) is types.UnionType:
-        for part in get_args(annotation):
-            if part is not type(None):
-                yield from _names(part)
+    origin, parts = get_origin(annotation), [part for part in get_args(annotation) if part is not types.NoneType]
+    if origin is Literal:
+        yield from (f"`{value}`" for value in parts)
+    elif origin in (types.UnionType, typing.Union):
+        for part in parts:
+            yield from _names(part)
+    elif origin in (tuple, list):
+        yield f"list of {' or '.join(_names(parts[0]))}"
+    elif origin is dict:
+        yield f"names with {' or '.join(_names(parts[1]))}"
     else:
-        yield {str: "text", int: "whole number", float: "number", Path: "folder"}[annotation]
+        yield _TYPES[annotation]
 
 
 def _markdown(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

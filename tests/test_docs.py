@@ -21,17 +21,22 @@ from typer.main import get_command
 
 from imgopt_pipeline.cli.app import app
 from imgopt_pipeline.settings import (
+    BuildSettings,
+    DoubleSettings,
     FindingSettings,
     GateSettings,
     HostSettings,
     LimitSettings,
+    ProbeSettings,
     RetentionSettings,
     ScheduleSettings,
     Settings,
+    TargetSettings,
 )
 from imgopt_pipeline.warehouse.schema import warehouse_schema
-from imgopt_pipeline.warehouse.store import snapshot
+from imgopt_pipeline.warehouse.store import publish, replace_rows, snapshot
 from tests.small_archive import write_archive
+from tests.warehouse.builds_made import attempt_row, build_row, check_row, rule_row
 
 TOP = Path(__file__).parents[1]
 DOCS = TOP / "docs"
@@ -45,6 +50,16 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "gates": GateSettings,
     "findings": FindingSettings,
     "limits": LimitSettings,
+    "builds": BuildSettings,
+    "targets.NAME": TargetSettings,
+    "targets.NAME.probes": ProbeSettings,
+    "targets.NAME.doubles.SERVICE": DoubleSettings,
+}
+BUILDS = {
+    "builds": [build_row("b1", "shop_api:2", host="demo")],
+    "build_attempts": [attempt_row("b1", 1, outcome="check failed"), attempt_row("b1", 2)],
+    "build_rules": [rule_row("b1", "R3"), rule_row("b1", "R9", decision="dropped", measured=None)],
+    "build_checks": [check_row("b1", 1, "start", outcome="failed"), check_row("b1", 2, "gpu", outcome="unverified")],
 }
 PROGRAM: Any = get_command(app)
 FLEET = """
@@ -93,7 +108,8 @@ def commands() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse after audits of a small fleet, and of archives: two, one of which has grown, and a broken one."""
+    """A warehouse after audits of a small fleet, and of archives: two, one of which has grown, and a broken one; with
+    an optimized build."""
     home = tmp_path_factory.mktemp("docs")
     (home / "none.yaml").touch()
     (home / "fleet.yaml").write_text(FLEET)
@@ -114,6 +130,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run("audit", "--host", "archives")
     write_archive(archives / "one.tar", "demo/one:1", [*layers, {"srv/c": b"w" * 900}])
     run("audit", "--host", "archives")
+    publish(home / "imgopt.duckdb", lambda connection: replace_rows(connection, BUILDS))
     return home / "imgopt.duckdb"
 
 
@@ -146,7 +163,7 @@ def test_every_command_is_documented_with_its_options(name: str) -> None:
     for parameter in PROGRAM.commands[name].params:
         assert parameter.help, f"{parameter.name} has no help"
         named = parameter.opts[0] if parameter.param_type_name == "option" else parameter.name
-        assert re.search(rf"^  {re.escape(named)}\b", section, re.M), f"{named} is missing"
+        assert re.search(rf"^  (-\w, )?{re.escape(named)}\b", section, re.M), f"{named} is missing"
     assert f"imgopt {name}" in (TOP / "README.md").read_text()
     assert any(f"imgopt {name}" in page.read_text() for page in (DOCS / "guide").glob("*.md"))
 
@@ -210,7 +227,9 @@ def test_every_page_is_on_the_map() -> None:
 
 
 def test_nothing_names_an_address_or_a_machine_of_ours() -> None:
-    allowed = ("http://127.0.0.1", "http://{address}", "https://example.org")
+    # Where PyTorch publishes its CPU builds is a default; what Docker's own pages define is cited.
+    public = ("https://download.pytorch.org/whl/cpu", "https://docs.docker.com/")
+    allowed = ("http://127.0.0.1", "http://{address}", "https://example.org", *public)
     files = [*PAGES, *REFERENCE.rglob("*.sql"), *(TOP / "imgopt_pipeline").rglob("*.py")]
     files += [*(TOP / "imgopt_pipeline").rglob("*.sql"), *TOP.glob("*.yaml"), TOP / "Makefile", TOP / "pyproject.toml"]
     # Where this checkout lies; by the whole path where that begins in a folder every machine has.

@@ -86,7 +86,7 @@ def try_rewrite(
     Raises HostUnreachable, ContextUnreadable, LimitExceeded; a build or a check that fails is an attempt that failed.
     """
     log_file = folder / f"build-{number}.log"
-    (folder / f"Dockerfile.{number}").write_text(rewritten.text, errors="surrogateescape")
+    (folder / f"Dockerfile.{number}").write_bytes(rewritten.text.encode())
     started = Attempt(number, rewritten, tag, log_file)
     request = _request(settings, prepared, rewritten, tag, log_file)
     progress.current().start(f"building {prepared.image.name} (build {number})")

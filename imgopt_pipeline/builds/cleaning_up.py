@@ -102,6 +102,17 @@ def prune_build_cache(host: EngineHost, before: Before, cache_bytes: int) -> int
     return freed_bytes
 
 
+def drop_build_cache(host: EngineHost, before: Before) -> None:
+    """Remove all records of the build cache that were not there before, however large."""
+    tried: set[str] = set()
+    for _ in range(_ROUNDS):
+        ours = {_record_id(record) for record in _cache_records(host)} - before.cache_records
+        if not ours or ours == tried:
+            break
+        _prune(host, sorted(record for record in ours if _RECORD.fullmatch(record)), 0)
+        tried = ours
+
+
 def _prune(host: EngineHost, records: list[str], kept_bytes: int) -> int:
     query = {
         "all": "1",

@@ -116,8 +116,7 @@ def _bytes_besides(connection: duckdb.DuckDBPyConnection, position: int, folders
     load_table(connection, "folders_asked", {"folder": "VARCHAR"}, ((folder,) for folder in sorted(folders)))
     rows = connection.execute(
         "SELECT a.folder, sum(f.size_bytes)::BIGINT FROM folders_asked AS a JOIN live_files AS f"
-        " ON f.path >= a.folder || '/' AND f.path < a.folder || '0' AND f.position < ? GROUP BY a.folder",
-        [position],
+        f" ON f.path >= a.folder || '/' AND f.path < a.folder || '0' AND f.position < {position:d} GROUP BY a.folder"
     ).fetchall()
     return dict(rows)
 

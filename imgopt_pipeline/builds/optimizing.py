@@ -18,6 +18,7 @@ from imgopt_pipeline.builds.checks.subjects import Subject
 from imgopt_pipeline.builds.cleaning_up import (
     ATTEMPT_REPOSITORY,
     built_before,
+    drop_build_cache,
     prune_build_cache,
     remove_attempts,
     sweep_attempts,
@@ -29,7 +30,7 @@ from imgopt_pipeline.builds.measuring import measured_gains
 from imgopt_pipeline.builds.preparing import Preparation
 from imgopt_pipeline.dockerfiles.diff import unified_diff
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite
-from imgopt_pipeline.errors import Interrupted, StorageError
+from imgopt_pipeline.errors import StorageError
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.models import Image
 from imgopt_pipeline.interrupts import interrupts_deferred
@@ -118,10 +119,11 @@ def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_
         if finished.best is not None and finished.reference is not None:
             # Last, because an interrupt leaves nothing that it does not tell.
             keep(host, finished.best.image_id or "", finished.reference)
-    except Interrupted:
-        with interrupts_deferred():
-            remove_attempts(host, campaign.tags, before)
-            prune_build_cache(host, before, 0)
+    except BaseException as error:
+        if not isinstance(error, Exception):  # an interrupt, by the name that whoever runs this has for it
+            with interrupts_deferred():
+                remove_attempts(host, campaign.tags, before)
+                drop_build_cache(host, before)
         raise
     finally:
         with interrupts_deferred():
@@ -264,7 +266,7 @@ def _folder(settings: Settings, build_id: str) -> Path:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, errors="surrogateescape")
+        path.write_bytes(text.encode())
     except OSError as error:
         raise StorageError(f"it cannot be written ({error.strerror}).", subject=str(path)) from error
 

@@ -22,6 +22,7 @@ from imgopt_pipeline.builds.sources import find_source, target_of
 from imgopt_pipeline.dockerfiles.context import read_context
 from imgopt_pipeline.dockerfiles.drafts import Rule
 from imgopt_pipeline.dockerfiles.facts import BuilderFacts, ByteRange, ContextFacts, ImageFacts, PackageSources
+from imgopt_pipeline.dockerfiles.files import read_dockerfile
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite, chosen_rules, rewrite
 from imgopt_pipeline.errors import ImageNotFound, ImgoptError, SettingsError
 from imgopt_pipeline.examining import Examination
@@ -192,7 +193,7 @@ def prepare(settings: Settings, host: EngineHost, in_use: InUse, options: Option
         base_layers=_base_layers(host, image),
         local=host.facts().local,
     )
-    original = source.dockerfile.read_text(errors="surrogateescape")
+    original = read_dockerfile(source.dockerfile)
     progress.current().start(f"examining {image.name}")
     facts, examination = image_facts(
         host,

@@ -266,7 +266,7 @@ def _text(path: Path) -> str:
             content = file.read(_FILE_BYTES + 1)
         if len(content) > _FILE_BYTES:
             raise _Unusable(f"{shown} is larger than any Dockerfile")
-        return content.decode("utf-8-sig")
+        return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is no text"
         raise _Unusable(f"{shown} cannot be read ({said})") from error

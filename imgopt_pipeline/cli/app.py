@@ -10,7 +10,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from imgopt_pipeline import __version__
-from imgopt_pipeline.cli import audits, builds, contents, demos, gpus, images, inspection, planning, templates, upkeep
+from imgopt_pipeline.cli import (
+    audits,
+    builds,
+    contents,
+    demos,
+    gpus,
+    images,
+    inspection,
+    planning,
+    rewriting,
+    templates,
+    upkeep,
+)
 from imgopt_pipeline.cli.output import errors, make_output_safe
 from imgopt_pipeline.errors import ImgoptError, Interrupted
 from imgopt_pipeline.interrupts import raise_interrupts
@@ -25,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for group in (audits, demos, planning, builds, templates, images, contents, gpus, inspection, upkeep):
+for group in (audits, demos, planning, builds, rewriting, templates, images, contents, gpus, inspection, upkeep):
     group.register(app)
 
 

@@ -1,4 +1,4 @@
-"""`imgopt optimize`, `imgopt rewrite` and `imgopt builds`: smaller images, built and checked, and the text alone."""
+"""`imgopt optimize` and `imgopt builds`: smaller images, built and checked, and what came of them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from imgopt_pipeline.cli.output import errors, print_json, show, shown_progress
-from imgopt_pipeline.errors import ImgoptError, SettingsError, StorageError
+from imgopt_pipeline.cli.output import print_json, show, shown_progress
+from imgopt_pipeline.cli.rewriting import Json, Level, Rules, Without, Write, replace_dockerfile, rule_ids
+from imgopt_pipeline.errors import SettingsError, StorageError
+from imgopt_pipeline.names import original
 from imgopt_pipeline.settings import Settings, load_settings
 
 Target = Annotated[str, typer.Argument(help="An image (tag, ID or its beginning), or a container that runs it.")]
-Level = Annotated[str, typer.Option(help="How far to go: safe, balanced or aggressive.")]
-Rules = Annotated[str, typer.Option(help="Only these rules, like R1,R5.")]
-Without = Annotated[str, typer.Option(help="All but these rules.")]
 HostName = Annotated[str | None, typer.Option("--host", help="The host that has the image.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Write = Annotated[bool, typer.Option("--write", help="Write the Dockerfile too; the old one stays beside it.")]
-BACKUP_SUFFIX = ".before-imgopt"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("optimize")(optimize)
-    app.command("rewrite")(rewrite)
     app.command("builds")(builds)
 
 
@@ -53,16 +48,20 @@ def optimize(
     json: Json = False,
 ) -> None:
     """Build a smaller image by a rewritten Dockerfile and check it against the one in use. Touch nothing that runs."""
-    from imgopt_pipeline.builds.preparing import Options
+    from imgopt_pipeline.builds.preparing import Options, engine_of, look_up
     from imgopt_pipeline.builds.targets import prepared_target
+    from imgopt_pipeline.dockerfiles.files import read_dockerfile
+    from imgopt_pipeline.hosts.opening import open_host
     from imgopt_pipeline.reports.builds import preparation_document, preparation_view
 
+    if json and not (yes or dry_run):
+        raise SettingsError("a program cannot be asked.", hint="Add --yes, or --dry-run to see what would be done.")
     settings = load_settings()
     host_name = host or next(iter(settings.hosts))
     config: dict[str, Any] = {
         "level": level,
-        "rules": _ids(rules),
-        "without": _ids(without),
+        "rules": rule_ids(rules),
+        "without": rule_ids(without),
         "dockerfile": _full(dockerfile),
         "context": _full(context),
         "stage": stage,
@@ -82,67 +81,25 @@ def optimize(
         argument_names=tuple(config["arguments"]),
         budget=budget,
     )
-    with shown_progress(), prepared_target(settings, host_name, target, options) as (_, prepared):
-        name = prepared.image.name
-    if dry_run and json:
-        print_json(preparation_document(prepared))
-        return
-    if not json:
-        show(*preparation_view(prepared))
-    if dry_run:
-        return
-    if prepared.worthwhile and not yes:
-        _ask("Build and check it?", json=json)
+    if yes and not dry_run:
+        with open_host(settings, host_name) as opened:
+            name = look_up(engine_of(opened), target).image.name
+    else:
+        with shown_progress(), prepared_target(settings, host_name, target, options) as (_, prepared):
+            name = prepared.image.name
+        if json and dry_run:
+            print_json(preparation_document(prepared))
+        else:
+            show(*preparation_view(prepared))
+        if dry_run or not prepared.worthwhile:
+            return
+        _ask("Build and check it?")
     rows = _run(settings, host_name, name, config)
     if write and rows["builds"][0]["outcome"] == "kept":
-        _write(
-            prepared.source.dockerfile,
-            Path(rows["builds"][0]["folder"], "Dockerfile").read_text(errors="surrogateescape"),
-        )
-    _print_build(rows, json=json)
-
-
-def rewrite(
-    dockerfile: Annotated[Path, typer.Argument(help="The Dockerfile.")] = Path("Dockerfile"),
-    level: Level = "safe",
-    rules: Rules = "",
-    without: Without = "",
-    context: Annotated[Path | None, typer.Option(help="The folder it is built in. Default: its own folder.")] = None,
-    stage: Annotated[str | None, typer.Option("--target", help="The stage that matters. Default: the last.")] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Print the reasons above the diff, not on standard error.")
-    ] = False,
-    write: Write = False,
-    json: Json = False,
-) -> None:
-    """Print a better Dockerfile as a diff that `patch` applies, by what its text alone justifies. Needs no engine."""
-    from imgopt_pipeline.dockerfiles.context import read_context
-    from imgopt_pipeline.dockerfiles.diff import unified_diff
-    from imgopt_pipeline.dockerfiles.rewriting import chosen_rules
-    from imgopt_pipeline.dockerfiles.rewriting import rewrite as rewritten_by
-    from imgopt_pipeline.reports.builds import ignore_view, left_out_lines, reason_lines, rewrite_document
-
-    chosen = chosen_rules(level, _ids(rules), _ids(without))
-    text = _read(dockerfile)
-    folder = context or dockerfile.absolute().parent
-    result = rewritten_by(
-        text, chosen, name=str(dockerfile), stage=stage, context=read_context(folder, str(dockerfile))
-    )
-    if json:
-        print_json(rewrite_document(result, dockerfile.name))
-    else:
-        words = [*reason_lines(result), *ignore_view(result), *left_out_lines(result)]
-        if explain:
-            show(*words)
-        else:
-            for line in words:
-                errors().print(line, markup=False, highlight=False, soft_wrap=True)
-        diff = unified_diff(text, result.text, dockerfile.name)
-        sys.stdout.buffer.write(diff.encode("utf-8", "surrogateescape"))
-        if not diff and not explain:
-            errors().print("Nothing to change by its text alone.", markup=False)
-    if write and result.text != text:
-        _write(dockerfile, result.text)
+        (build,) = rows["builds"]
+        text = read_dockerfile(Path(build["folder"], "Dockerfile"))
+        replace_dockerfile(Path(os.fsdecode(original(build["dockerfile"]))), text)
+    _print_build(rows, json=json, diff=yes)
 
 
 def builds(
@@ -195,7 +152,7 @@ def _flatten(
     if dry_run:
         return
     if not yes:
-        _ask("Make and check it?", json=json)
+        _ask("Make and check it?")
     _print_build(_run(settings, host_name, image.name, {"flatten": True, "prune": patterns}), json=json)
 
 
@@ -223,49 +180,23 @@ def _stored(settings: Settings, build_id: str) -> dict[str, list[dict[str, Any]]
         }
 
 
-def _print_build(rows: dict[str, list[dict[str, Any]]], *, json: bool) -> None:
-    from imgopt_pipeline.reports.builds import build_view
+def _print_build(rows: dict[str, list[dict[str, Any]]], *, json: bool, diff: bool = False) -> None:
+    from imgopt_pipeline.reports.builds import build_diff_view, build_view
 
     if json:
         print_json(rows)
     else:
-        show("", *build_view(rows))
+        show(*(build_diff_view(rows) if diff else ()), "", *build_view(rows))
     if rows["builds"][0]["outcome"] == "failed":
         raise typer.Exit(1)
 
 
-def _ask(question: str, *, json: bool) -> None:
+def _ask(question: str) -> None:
     """Go on only on a person's word."""
-    if json or not sys.stdin.isatty():
+    if not sys.stdin.isatty():
         raise SettingsError("nobody is there to ask.", hint="Add --yes, or --dry-run to see what would be done.")
     if not typer.confirm(question):
         raise typer.Exit(0)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8", "surrogateescape")
-    except OSError as error:
-        raise SettingsError(f"it cannot be read ({error.strerror}).", subject=str(path)) from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a user's Dockerfile, keeping what it was beside it."""
-    backup = path.with_name(path.name + BACKUP_SUFFIX)
-    try:
-        if not backup.exists():
-            backup.write_bytes(path.read_bytes())
-        part = path.with_name(f".{path.name}.part")
-        part.write_bytes(text.encode("utf-8", "surrogateescape"))
-        part.chmod(path.stat().st_mode & 0o7777)
-        os.replace(part, path)
-    except OSError as error:
-        raise ImgoptError(f"it cannot be written ({error.strerror}).", subject=str(path)) from error
-    errors().print(f"Wrote {path}; what it was is {backup}.", markup=False, highlight=False, soft_wrap=True)
-
-
-def _ids(given: str) -> list[str]:
-    return [name.strip().upper() for name in given.split(",") if name.strip()]
 
 
 def _full(path: Path | None) -> str | None:

@@ -39,8 +39,11 @@ def parse(text: str, *, name: str = "Dockerfile") -> Dockerfile:
     if len(text) > _LARGEST_CHARACTERS:
         raise DockerfileError(f"it has {len(text):,} characters, which no Dockerfile has.", subject=name)
     try:
+        text.encode()  # the parser ends the whole process over what is no UTF-8
         commands = buildkit.parse_string(text)
-    except (buildkit.GoParseError, UnicodeError) as error:
+    except UnicodeError as error:
+        raise DockerfileError("it holds characters that UTF-8 cannot write.", subject=name) from error
+    except buildkit.GoParseError as error:
         raise DockerfileError(
             f"it does not parse ({printable(str(error))}).", subject=name, hint="Does `docker build` accept it?"
         ) from error
@@ -143,7 +146,7 @@ def _after_keyword(text: str, start: int, escape: str) -> int:
 
 def _skipped(text: str, offset: int, escape: str) -> int:
     """Past spaces, continued lines, and the comments and empty lines between those."""
-    gap = re.compile(rf"[ \t]+|{re.escape(escape)}[ \t]*\r?\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*")
+    gap = re.compile(rf"[ \t\ufeff]+|{re.escape(escape)}[ \t]*\r?\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*")
     while match := gap.match(text, offset):
         offset = match.end()
     return offset

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,10 +43,19 @@ def clean_up(settings: Settings, instance: dg.DagsterInstance, *, keep_run_id: s
         pruned = prune_audits(settings.paths.database, audit_days=settings.retention.audit_days)
         audits = pruned.audits
         files, freed_bytes = LayerCache(settings.paths.layers).prune(pruned.kept_diff_ids)
+        _remove_build_folders(settings.paths.builds, pruned.kept_build_ids)
     runs = _prune_runs(instance, settings.retention.dagster_run_days, keep_run_id)
     if runs:
         _compact(settings.paths.dagster)
     return CleanUp(audits, files, freed_bytes, runs)
+
+
+def _remove_build_folders(folder: Path, kept_build_ids: Collection[str]) -> None:
+    """Logs and Dockerfiles of builds that are forgotten; those of one that is under way are not a day old."""
+    day_ago = time.time() - 86_400
+    for build in folder.iterdir() if folder.is_dir() else ():
+        if build.is_dir() and build.name not in kept_build_ids and build.stat().st_mtime < day_ago:
+            shutil.rmtree(build)
 
 
 def _prune_runs(instance: dg.DagsterInstance, days: int, keep_run_id: str | None) -> int:

@@ -152,6 +152,14 @@ TECHNIQUES = {
             "Replace RUN chown and RUN chmod after a COPY by COPY --chown and --chmod.",
         ),
         Technique(
+            "R2",
+            "nothing but build time",
+            "uv instead of pip",
+            "low",
+            "low",
+            "Install with uv pip install --system, where uv is there already.",
+        ),
+        Technique(
             "R17",
             "overwritten and deleted files",
             "merged RUN steps",

@@ -88,8 +88,7 @@ def rewrite_document(rewritten: Rewrite, name: str, gains: Mapping[str, ByteRang
 
 def diff_view(rewritten: Rewrite, name: str) -> RenderableType:
     """The diff, coloured on a terminal."""
-    diff = unified_diff(rewritten.original, rewritten.text, name)
-    return Syntax(printable_lines(diff), "diff", theme="ansi_dark", background_color="default", word_wrap=True)
+    return _coloured(unified_diff(rewritten.original, rewritten.text, name))
 
 
 def ignore_view(rewritten: Rewrite) -> Iterator[RenderableType]:
@@ -130,6 +129,13 @@ def build_view(rows: Rows) -> Iterator[RenderableType]:
     yield from _failures(rows)
     yield ""
     yield f"Dockerfile, diff and logs: {build['folder']}"
+
+
+def build_diff_view(rows: Rows) -> Iterator[RenderableType]:
+    """How the Dockerfile that was built differs from the user's, where it does."""
+    diff = _stored_diff(rows["builds"][0])
+    if diff:
+        yield _coloured(diff)
 
 
 def builds_table(builds: Sequence[Row]) -> Table:
@@ -184,9 +190,8 @@ def build_metadata(rows: Rows) -> dict[str, str | int | float]:
     }
     if build["new_bytes"] is not None:
         metadata["new_bytes"] = build["new_bytes"]
-    diff = Path(build["folder"]) / "changes.diff"
-    if diff.is_file():
-        metadata["diff"] = f"```diff\n{printable_lines(diff.read_text(errors='replace'))}\n```\n"
+    if diff := _stored_diff(build):
+        metadata["diff"] = f"```diff\n{printable_lines(diff)}\n```\n"
     if rows["build_rules"]:
         lines = [f"| {row['technique']} | {row['decision']} | {_cell(row['reason'])} |" for row in rows["build_rules"]]
         metadata["rules"] = "\n".join(["| rule | decision | reason |", "|---|---|---|", *lines])
@@ -202,6 +207,15 @@ def printable_lines(text: str) -> str:
         "".join(c if c.isprintable() else "    " if c == "\t" else printable(c) for c in line.rstrip("\r"))
         for line in text.split("\n")
     )
+
+
+def _stored_diff(build: Row) -> str:
+    file = Path(build["folder"]) / "changes.diff"
+    return file.read_text(errors="replace") if file.is_file() else ""
+
+
+def _coloured(diff: str) -> RenderableType:
+    return Syntax(printable_lines(diff), "diff", theme="ansi_dark", background_color="default", word_wrap=True)
 
 
 def _rules_table(rewritten: Rewrite, gains: Mapping[str, ByteRange]) -> Table:

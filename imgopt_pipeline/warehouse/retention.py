@@ -14,10 +14,11 @@ from imgopt_pipeline.warehouse.store import publish, sql_file
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What went: audits; and the diff IDs that are still named."""
+    """What went: audits; and the diff IDs and builds that are still named."""
 
     audits: int
     kept_diff_ids: frozenset[str]
+    kept_build_ids: frozenset[str]
 
 
 def prune_audits(database: Path, *, audit_days: int) -> Pruned:
@@ -29,7 +30,8 @@ def prune_audits(database: Path, *, audit_days: int) -> Pruned:
         connection.execute(sql_file("prune_content.sql"))
         expired = connection.execute("SELECT count(*) FROM expired").fetchall()[0][0]
         kept = connection.execute("SELECT DISTINCT diff_id FROM image_layers").fetchall()
-        return Pruned(expired, frozenset(diff_id for (diff_id,) in kept))
+        builds = connection.execute("SELECT build_id FROM builds").fetchall()
+        return Pruned(expired, frozenset(diff_id for (diff_id,) in kept), frozenset(build_id for (build_id,) in builds))
 
     return publish(database, change)
 

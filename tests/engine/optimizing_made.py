@@ -6,9 +6,11 @@ program (`program.py`) and what tests expect.
 
 from __future__ import annotations
 
-import subprocess
+import json
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from .daemons import Daemon
 
@@ -95,7 +97,12 @@ def inventory(daemon: Daemon) -> set[str]:
     return {line for kind, words in kinds.items() for line in daemon.docker(kind, *words).splitlines()}
 
 
-def processes(word: str) -> list[str]:
-    """Processes of the machine, containers' included, that have a word on their command line."""
-    listed = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
-    return [line for line in listed.splitlines() if word in line.split()]
+def cache_records(daemon: Daemon) -> set[str]:
+    """What an engine's build cache has of steps; of what it was sent it also keeps notes without any bytes."""
+    listed = json.loads(daemon.docker("system", "df", "--verbose", "--format={{json .BuildCache}}"))
+    return {record["ID"] for record in listed if record["CacheType"] == "regular"}
+
+
+def napping(nap: str) -> list[psutil.Process]:
+    """The processes of the machine, those of builds and containers among them, that sleep for so long."""
+    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", nap]]

@@ -30,6 +30,7 @@ asset imgopt/gpu_checks [analysis] by host <- container_inventory, package_inven
 asset imgopt/image_inventory [inventory] by host
 asset imgopt/layer_analysis [analysis] by host <- image_inventory
 asset imgopt/optimization_plan [planning] by host <- findings
+asset imgopt/optimized_builds [builds] by target <- optimization_plan
 asset imgopt/package_inventory [analysis] by host <- layer_analysis
 asset imgopt/space_usage [analysis] by host <- layer_analysis
 asset imgopt/wasted_files [analysis] by host <- image_inventory
@@ -39,8 +40,21 @@ check image_inventory:host_readable
 check layer_analysis:cache_current
 check layer_analysis:efficiency
 check layer_analysis:image_size
+check optimized_builds:configuration
+check optimized_builds:entry_point
+check optimized_builds:gpu
+check optimized_builds:node_modules
+check optimized_builds:packages
+check optimized_builds:probe
+check optimized_builds:python_modules
+check optimized_builds:secrets
+check optimized_builds:shared_libraries
+check optimized_builds:smaller
+check optimized_builds:smoke
+check optimized_builds:start
 job audit
 job housekeeping
+job optimize
 schedule daily_housekeeping -> housekeeping at 30 4 * * * UTC, RUNNING
 schedule weekly_audit -> audit at 0 6 * * 1 UTC, RUNNING
 """
@@ -62,7 +76,8 @@ def describe(repository: dg.RepositoryDefinition) -> list[str]:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         parents = ", ".join(sorted(parent.path[-1] for parent in node.parent_keys))
-        by = " by host" if node.partitions_def else ""
+        dynamic = isinstance(node.partitions_def, dg.DynamicPartitionsDefinition)
+        by = (" by target" if dynamic else " by host") if node.partitions_def else ""
         lines.append(f"asset {key.to_user_string()} [{node.group_name}]{by}" + (f" <- {parents}" if parents else ""))
     lines += [f"check {key.asset_key.path[-1]}:{key.name}" for key in graph.asset_check_keys]
     lines += [f"job {job.name}" for job in repository.get_all_jobs() if not job.name.startswith("__")]
@@ -97,6 +112,22 @@ def test_every_asset_explains_itself(repository: dg.RepositoryDefinition) -> Non
         assert node.owners == ["team:imgopt"]
         assert "duckdb" in node.kinds
         assert node.metadata["dagster/column_schema"].columns[0].description
+
+
+def test_an_audit_builds_nothing(repository: dg.RepositoryDefinition) -> None:
+    jobs = {
+        job.name: {key.path[-1] for key in job.asset_layer.executable_asset_keys} for job in repository.get_all_jobs()
+    }
+    assert jobs["optimize"] == {"optimized_builds"}
+    assert "optimized_builds" not in jobs["audit"]
+    assert jobs["audit"] >= {"optimization_plan", "audit_report"}
+
+
+def test_checks_of_candidates_block(repository: dg.RepositoryDefinition) -> None:
+    key = dg.AssetKey(["imgopt", "optimized_builds"])
+    definition = repository.assets_defs_by_key[key]
+    assert {spec.blocking for spec in definition.check_specs} == {True}
+    assert all(spec.description for spec in definition.check_specs)
 
 
 def test_the_weekly_audit_runs_once_per_host(repository: dg.RepositoryDefinition) -> None:
