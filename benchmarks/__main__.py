@@ -16,6 +16,7 @@ from benchmarks import (
     demo_fleet,
     open_warehouse,
     package_counts,
+    rewriting,
     small_files,
     unchanged_audit,
     whole_contents,
@@ -35,6 +36,7 @@ _FIGURES: dict[str, Callable[[Ground], list[Figure]]] = {
     "rules": all_rules.measure,
     "files": small_files.measure,
     "readers": open_warehouse.measure,
+    "rewriting": rewriting.measure,
 }
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs/benchmarks.md"
 

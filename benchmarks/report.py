@@ -34,6 +34,10 @@ def print_figures(figures: Iterable[Figure]) -> None:
     Console(width=130).print(table)
 
 
+SECTION = "## Optimized applications"
+"""What `make scenarios` writes."""
+
+
 def write_document(
     path: Path, figures: Sequence[Figure], machine: Mapping[str, str], versions: Mapping[str, str]
 ) -> None:
@@ -61,7 +65,19 @@ def write_document(
         "",
     ]
     path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines) + _section(path))
+
+
+def write_section(path: Path, text: str) -> None:
+    """Put a section of its own, which `write_document` leaves alone, at the end of the page."""
+    page = path.read_text() if path.exists() else ""
+    path.write_text(f"{page.removesuffix(_section(path)).rstrip()}\n\n{SECTION}\n\n{text.strip()}\n")
+
+
+def _section(path: Path) -> str:
+    """What stands there of that section, with the line feed before it."""
+    _, found, rest = path.read_text().partition(f"\n{SECTION}\n") if path.exists() else ("", "", "")
+    return found + rest
 
 
 def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
