@@ -37,9 +37,9 @@ def section(lines: Sequence[dict[str, Any]], rewriting: str) -> str:
     return "\n".join(
         [
             "The last run of `make scenarios`: `imgopt optimize --yes` on real applications, whose sources stand in",
-            "`tests/scenarios/applications`, on bases made from the distribution's packages. Bytes are those in all",
-            "layers stored; *optimize* is the whole command with builds and downloads, *checks* those of the slowest",
-            "candidate, 10 s of soak time in it.",
+            "`tests/scenarios/applications`, on bases made from the distribution's packages. Bytes are those",
+            "stored in all layers; *optimize* is the whole command with builds and downloads, *checks* those of the",
+            "slowest candidate, 10 s of soak time in it.",
             "",
             f"| {' | '.join(_HEAD)} |",
             f"|{'---|' * len(_HEAD)}",
