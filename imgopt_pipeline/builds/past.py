@@ -15,8 +15,6 @@ from imgopt_pipeline.errors import StorageError
 from imgopt_pipeline.planning.facts import Record, load_records
 from imgopt_pipeline.warehouse.store import fetch_rows, snapshot
 
-_WITH_THE_APPLICATION = ("start", "probe", "smoke")
-
 
 @dataclass(frozen=True, slots=True)
 class Past:
@@ -34,14 +32,18 @@ class Past:
     def told(self, candidate_id: str, conditions: str) -> tuple[CheckResult, ...]:
         """What the checks of a candidate will say; empty where that is not known.
 
-        An application that did not start may have been given what it lacked.
+        An application that did not start or answer well may have been given what it lacked.
         """
-        proved = all(check.outcome == PASSED for check in self.checks if check.check in _WITH_THE_APPLICATION)
         same = (candidate_id, conditions) == (self.candidate_id, self.conditions)
-        return self.checks if proved and same else ()
+        return self.checks if same and not any(map(_may_lack_something, self.checks)) else ()
 
 
 NOTHING = Past()
+
+
+def _may_lack_something(check: CheckResult) -> bool:
+    asked = check.check in ("start", "smoke") or (check.check == "probe" and " answers " in check.old)
+    return asked and check.outcome != PASSED
 
 
 def load_past(database: Path, host: str, image_id: str) -> Past:

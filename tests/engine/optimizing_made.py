@@ -1,18 +1,25 @@
-"""Small projects whose images leave waste behind, made without a network: what `imgopt optimize` is tried on.
+"""Small projects whose images leave waste behind, made without a network, and the bench `imgopt optimize` is tried on.
 
-Belongs here: folders with a Dockerfile, their images, and what an engine holds. Does not belong here: running the
-program (`program.py`) and what tests expect.
+Belongs here: folders with a Dockerfile, their images, what an engine holds, and the program under way. Does not
+belong here: its environment (`program.py`) and what a test expects.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import psutil
 
 from .daemons import Daemon
+from .program import PROGRAM, environment, imgopt, leftovers
 
 BASE = "optimizing-base:1"
 START = f"FROM {BASE}\nENV PATH=/bin\n"
@@ -21,6 +28,9 @@ ARCHIVE = "RUN head -c 3000000 /dev/zero > /tmp/archive && echo made > /made\nRU
 #: Two million bytes of `.git`, which R10 keeps out, and three and a half that are stored twice for their owner: R12.
 COPIED = "WORKDIR /srv\nCOPY . .\nRUN chown -R 1000:1000 /srv\n"
 SERVE = "httpd -f -p 8080 -h /srv/app"
+QUICK = "builds: {network: host, soak_seconds: 0, start_seconds: 3}\n"
+#: A time that no other process of the machine sleeps for.
+NAP = "4323.5"
 FILES = {
     "app/index.html": b"<h1>shop</h1>",
     "app/picture": b"picture " * 180_000,
@@ -65,9 +75,9 @@ def made(daemon: Daemon, folder: Path, tag: str, dockerfile: str, files: dict[st
     return project
 
 
-def shop(command: str, *, exposed: str = "EXPOSE 8080\n", steps: str = ARCHIVE + COPIED) -> str:
+def shop(command: str, *, steps: str = ARCHIVE + COPIED) -> str:
     """A Dockerfile of an application that runs as another user."""
-    return f'{START}{steps}USER 1000\n{exposed}CMD ["sh", "-c", "{command}"]\n'
+    return f'{START}{steps}USER 1000\nEXPOSE 8080\nCMD ["sh", "-c", "{command}"]\n'
 
 
 def compose(project: Project, service: str = "web") -> str:
@@ -106,3 +116,97 @@ def cache_records(daemon: Daemon) -> set[str]:
 def napping(nap: str) -> list[psutil.Process]:
     """The processes of the machine, those of builds and containers among them, that sleep for so long."""
     return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", nap]]
+
+
+@dataclass
+class Bench:
+    """The program with its settings on a daemon. `kept`: names of images that may be there afterwards."""
+
+    daemon: Daemon
+    home: Path
+    folder: Path
+    kept: set[str] = field(default_factory=set)
+
+    def made(self, dockerfile: str, files: dict[str, bytes] | None = None, *, tag: str = "") -> Project:
+        name = tag or f"{self.folder.name.strip('_')}:1"
+        self.kept.add(name)
+        return made(self.daemon, self.folder / "project", name, dockerfile, files)
+
+    def env(self, url: str = "") -> dict[str, str]:
+        config = self.folder / "imgopt.yaml"
+        if not config.exists():
+            config.write_text(QUICK)
+        temporary = self.folder / "temporary"
+        temporary.mkdir(exist_ok=True)
+        told = {"IMGOPT_CONFIG": str(config), "TMPDIR": str(temporary)}
+        return environment(self.home, url or self.daemon.url, **told) | {
+            "DOCKER_CONFIG": str(self.daemon.home / "client")
+        }
+
+    def settings(self, text: str) -> None:
+        (self.folder / "imgopt.yaml").write_text(QUICK + text)
+
+    def optimize(self, *arguments: str, code: int = 0) -> dict[str, list[dict[str, Any]]]:
+        """Its rows, for a run that ends with that exit code."""
+        run = imgopt(["optimize", *arguments, "--yes", "--json"], self.env())
+        assert run.returncode == code and run.stderr.startswith("Wrote " if "--write" in arguments else ""), run
+        document: dict[str, list[dict[str, Any]]] = json.loads(run.stdout)
+        self.kept |= {name for row in document["builds"] if (name := row["candidate_reference"])}
+        return document
+
+    def soaking(self) -> None:
+        """Have checks take their time."""
+        (self.folder / "imgopt.yaml").write_text("builds: {network: host, soak_seconds: 300}\n")
+
+    def planned(self, *arguments: str) -> dict[str, Any]:
+        """What it would do."""
+        run = imgopt(["optimize", *arguments, "--dry-run", "--json"], self.env())
+        assert (run.returncode, run.stderr) == (0, "")
+        document: dict[str, Any] = json.loads(run.stdout)
+        return document
+
+    def refused(self, *arguments: str, code: int = 3) -> str:
+        """What it says on standard error, for a run that ends with that exit code and does nothing."""
+        run = imgopt(["optimize", *arguments, "--yes", "--json"], self.env())
+        assert (run.returncode, run.stdout, "Traceback" in run.stderr) == (code, "", False), run
+        return run.stderr
+
+    def assert_clean(self, before: set[str]) -> None:
+        added = {line for line in inventory(self.daemon) - before if line.split()[-1] not in self.kept}
+        assert added == set()
+        assert list((self.folder / "temporary").iterdir()) == []
+        assert leftovers(self.home) == []
+        assert napping(NAP) == []
+
+    def run_status(self, run_id: str = "") -> str:
+        """How Dagster has a run, or its last one."""
+        with dg.DagsterInstance.from_config(str(self.home / "dagster")) as instance:
+            run = instance.get_run_by_id(run_id) if run_id else instance.get_runs(limit=1)[0]
+        assert run is not None
+        return run.status.value
+
+
+@contextmanager
+def started(bench: Bench, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The program under way."""
+    process = subprocess.Popen(
+        [str(PROGRAM), "optimize", *arguments, "--yes", "--json"],
+        env=bench.env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Until it is as asked; while the process runs."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

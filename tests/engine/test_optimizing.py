@@ -11,10 +11,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,94 +24,29 @@ from imgopt_pipeline.builds.cleaning_up import sweep_attempts
 from imgopt_pipeline.builds.isolation import sweep
 from imgopt_pipeline.hosts.connection import EngineAddress
 from imgopt_pipeline.hosts.engine import EngineHost
+from imgopt_pipeline.hosts.engine_files import sweep_helpers
 
 from .conftest import ROOT
 from .daemons import Daemon, private_daemon
 from .optimizing_made import (
     ARCHIVE,
     BASE,
+    NAP,
+    QUICK,
     SERVE,
+    Bench,
     Project,
     cache_records,
     compose,
     inventory,
-    made,
     napping,
     shop,
+    started,
+    wait_for,
 )
-from .program import PROGRAM, environment, imgopt, leftovers
+from .program import imgopt
 
-QUICK = "builds: {network: host, soak_seconds: 0, start_seconds: 3}\n"
-#: A time that no other process of the machine sleeps for.
-NAP = "4323.5"
 OF_ALL = ["R10", "R12", "R17"]
-
-
-@dataclass
-class Bench:
-    """The program with its settings on a daemon. `kept`: names that may be there afterwards."""
-
-    daemon: Daemon
-    home: Path
-    folder: Path
-    kept: set[str] = field(default_factory=set)
-
-    def made(self, dockerfile: str, files: dict[str, bytes] | None = None, *, tag: str = "") -> Project:
-        name = tag or f"{self.folder.name.strip('_')}:1"
-        return made(self.daemon, self.folder / "project", name, dockerfile, files)
-
-    def env(self, url: str = "") -> dict[str, str]:
-        config = self.folder / "imgopt.yaml"
-        if not config.exists():
-            config.write_text(QUICK)
-        temporary = self.folder / "temporary"
-        temporary.mkdir(exist_ok=True)
-        told = {"IMGOPT_CONFIG": str(config), "TMPDIR": str(temporary)}
-        return environment(self.home, url or self.daemon.url, **told) | {
-            "DOCKER_CONFIG": str(self.daemon.home / "client")
-        }
-
-    def settings(self, text: str) -> None:
-        (self.folder / "imgopt.yaml").write_text(QUICK + text)
-
-    def optimize(self, *arguments: str, code: int = 0) -> dict[str, list[dict[str, Any]]]:
-        """Its rows, for a run that ends with that exit code."""
-        run = imgopt(["optimize", *arguments, "--yes", "--json"], self.env())
-        assert run.returncode == code and run.stderr.startswith("Wrote " if "--write" in arguments else ""), run
-        document: dict[str, list[dict[str, Any]]] = json.loads(run.stdout)
-        self.kept |= {name for row in document["builds"] if (name := row["candidate_reference"])}
-        return document
-
-    def soaking(self) -> None:
-        """Have checks take their time."""
-        (self.folder / "imgopt.yaml").write_text("builds: {network: host, soak_seconds: 300}\n")
-
-    def planned(self, *arguments: str) -> dict[str, Any]:
-        """What it would do."""
-        run = imgopt(["optimize", *arguments, "--dry-run", "--json"], self.env())
-        assert (run.returncode, run.stderr) == (0, "")
-        document: dict[str, Any] = json.loads(run.stdout)
-        return document
-
-    def refused(self, *arguments: str, code: int = 3) -> str:
-        """What it says on standard error, for a run that ends with that exit code and does nothing."""
-        run = imgopt(["optimize", *arguments, "--yes", "--json"], self.env())
-        assert (run.returncode, run.stdout, "Traceback" in run.stderr) == (code, "", False), run
-        return run.stderr
-
-    def assert_clean(self, before: set[str]) -> None:
-        added = {line for line in inventory(self.daemon) - before if line.split()[-1] not in self.kept}
-        assert added == set()
-        assert list((self.folder / "temporary").iterdir()) == []
-        assert leftovers(self.home) == []
-        assert napping(NAP) == []
-
-    def run_status(self, run_id: str = "") -> str:
-        """How Dagster has a run, or its last one."""
-        with dg.DagsterInstance.from_config(str(self.home / "dagster")) as instance:
-            run = instance.get_run_by_id(run_id) if run_id else instance.get_runs(limit=1)[0]
-        assert run is not None
-        return run.status.value
 
 
 @pytest.fixture(scope="module")
@@ -126,17 +60,16 @@ def bench(classic: Daemon, home: Path, tmp_path: Path) -> Iterator[Bench]:
 
 
 def on(daemon: Daemon, home: Path, folder: Path) -> Iterator[Bench]:
-    daemon.import_busybox(BASE)
+    if not daemon.docker("images", "--quiet", BASE):
+        daemon.import_busybox(BASE)
     found = Bench(daemon, home, folder)
     found.env()
     before = inventory(daemon)
     yield found
-    tags = [line.split()[-1] for line in inventory(daemon) - before if line.startswith("image ")]
-    found.kept |= {tag for tag in tags if not tag.startswith("imgopt-attempt:") and "optimized" not in tag}
     found.assert_clean(before)
-    for tag in tags:
-        if "<none>" not in tag:
-            daemon.docker("rmi", "--force", tag)
+    for line in inventory(daemon) - before:
+        _, image_id, tag = line.split()
+        daemon.docker("rmi", "--force", image_id if "<none>" in tag else tag)
 
 
 def test_a_compose_service_is_found_rebuilt_checked_and_kept(bench: Bench) -> None:
@@ -269,13 +202,11 @@ def test_what_cannot_be_begun_is_refused(bench: Bench) -> None:
     assert "name the files with --dockerfile and --context or under `targets` in imgopt.yaml" in said
     assert "no image" in bench.refused("nowhere:1")
     assert "it holds image archives; nothing can be built" in bench.refused(project.tag, "--host=shelf")
-    assert "no host" in bench.refused(project.tag, "--host=elsewhere", code=2)
     assert "there is no Dockerfile" in bench.refused(project.tag, "--dockerfile=missing", code=2)
     assert "there is no folder" in bench.refused(*project.given, "--context=missing", code=2)
     assert "there is no prune pattern 'everything'" in bench.refused(
         project.tag, "--flatten", "--prune=docs,everything", code=2
     )
-    assert "there is no rule 'R99'" in bench.refused(*project.given, "--rules=R99", code=2)
     project.write("Dockerfile", f"FROM {BASE}\nRUN <<EOF\necho never ended\n")
     said = bench.refused(*project.given, code=2)
     assert f"{project.dockerfile}: it does not parse (unterminated heredoc)." in said
@@ -332,7 +263,7 @@ def test_interrupted_while_building(bench: Bench, number: signal.Signals) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_while_checking(bench: Bench, number: signal.Signals) -> None:
-    project = bench.made(shop("sleep 600", exposed="", steps=ARCHIVE), {})
+    project = bench.made(shop(SERVE))
     bench.soaking()
     with started(bench, *project.given) as process:
         wait_for(lambda: len(applications(bench)) == 2, process)
@@ -355,7 +286,7 @@ def test_what_a_killed_build_left_goes_with_the_next(bench: Bench) -> None:
 
 
 def test_what_a_killed_check_left_goes_with_a_later(bench: Bench) -> None:
-    project = bench.made(shop("sleep 600", exposed="", steps=ARCHIVE), {})
+    project = bench.made(shop(SERVE))
     bench.soaking()
     with started(bench, *project.given) as process:
         wait_for(lambda: len(applications(bench)) == 2, process)
@@ -366,6 +297,7 @@ def test_what_a_killed_check_left_goes_with_a_later(bench: Bench) -> None:
     assert applications(bench) == left  # it cannot know that nobody needs them any more
     with closing(EngineHost("test", [EngineAddress(bench.daemon.url, "test")])) as host:
         assert sweep(host.client, age_seconds=-1) == len(left) == 2
+        assert sweep_helpers(host.client, age_seconds=-1) == 1
         assert len(sweep_attempts(host, age_seconds=-60)) == 1
 
 
@@ -386,22 +318,13 @@ def endless(bench: Bench) -> Project:
 def applications(bench: Bench) -> list[str]:
     """The containers of checks in which the application runs."""
     listed = bench.daemon.docker("ps", "--format={{.ID}} {{.Command}}", "--no-trunc", "--filter=label=imgopt.helper")
-    return [line.split()[0] for line in listed.splitlines() if "sleep 600" in line]
+    return [line.split()[0] for line in listed.splitlines() if SERVE in line]
 
 
 def assert_interrupted(bench: Bench, process: subprocess.Popen[str]) -> None:
     said, told = process.communicate(timeout=60)
     assert (process.returncode, said, told) == (130, "", "imgopt: interrupted; nothing is left behind.\n")
     assert bench.run_status() == "CANCELED"
-
-
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Until it is as asked; while the process runs."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_one_target_twice_at_once(bench: Bench) -> None:
@@ -445,7 +368,8 @@ def test_the_engine_is_killed_in_the_middle(home: Path, tmp_path: Path) -> None:
 def test_an_image_without_a_name_is_made_one_layer(bench: Bench) -> None:
     project = bench.made(shop(SERVE))
     image_id = project.image_id()
-    bench.made(shop("true"))
+    bench.made(shop("true"))  # takes the name away
+    bench.kept.add("<none>:<none>")
     done = bench.optimize(image_id[7:19], "--flatten", "--prune=docs")
     (build,) = done["builds"]
     assert (build["outcome"], build["kind"], build["old_bytes"] - build["new_bytes"] > 6_000_000) == (
@@ -459,20 +383,3 @@ def test_an_image_without_a_name_is_made_one_layer(bench: Bench) -> None:
     outcomes = {row["check_name"]: row["outcome"] for row in done["build_checks"]}
     assert (outcomes["start"], outcomes["probe"], outcomes["configuration"]) == ("passed",) * 3
     assert "failed" not in outcomes.values()
-
-
-@contextmanager
-def started(bench: Bench, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The program under way."""
-    process = subprocess.Popen(
-        [str(PROGRAM), "optimize", *arguments, "--yes", "--json"],
-        env=bench.env(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()

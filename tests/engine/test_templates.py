@@ -7,6 +7,7 @@ packages, so that what is built on these is only parsed and linted (tests/docker
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -170,6 +171,7 @@ def test_nodejs(classic: Daemon, tmp_path: Path) -> None:
         assert classic.docker("inspect", "--format={{.State.ExitCode}}", container) == "0"
 
 
+@pytest.mark.skipif(os.environ.get("IMGOPT_SCENARIOS") != "1", reason="takes minutes: `make scenarios` runs it")
 def test_nextjs(classic: Daemon, tmp_path: Path) -> None:
     """A standalone server though next.config does not ask for one, with its pages, assets and public files."""
     make_usual_bases(classic, "node:20-slim")
