@@ -30,11 +30,15 @@ _ROUNDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The images and build cache records of a host before imgopt built anything."""
+    """The images and build cache records of a host before imgopt built anything.
+
+    `attempt_ids`: those of the images that only another optimization has, which may be about to remove them.
+    """
 
     image_ids: frozenset[str]
     cache_records: frozenset[str]
     cache_bytes: int
+    attempt_ids: frozenset[str] = frozenset()
 
 
 def built_before(host: EngineHost) -> Before:
@@ -42,10 +46,11 @@ def built_before(host: EngineHost) -> Before:
     with engine_errors("the engine does not list its images"):
         images = host.client.images(all=True)
     records = _cache_records(host)
-    # An attempt of another optimization is about to go, and what it is an image of may be our attempt too.
-    kept = (image for image in images if not _is_attempt(image.get("RepoTags") or []))
     return Before(
-        frozenset(str(image["Id"]) for image in kept), frozenset(map(_record_id, records)), _cache_bytes(records)
+        frozenset(str(image["Id"]) for image in images),
+        frozenset(map(_record_id, records)),
+        _cache_bytes(records),
+        frozenset(str(image["Id"]) for image in images if _is_attempt(image.get("RepoTags") or [])),
     )
 
 
@@ -59,7 +64,7 @@ def remove_attempts(host: EngineHost, tags: Iterable[str], before: Before) -> li
         inspected = _inspected(host, tag)
         if inspected is None or not _ours(inspected):
             continue
-        there_before = str(inspected["Id"]) in before.image_ids
+        there_before = str(inspected["Id"]) in before.image_ids - before.attempt_ids
         if there_before and len(inspected.get("RepoTags") or []) < 2:
             continue
         if _remove(host, tag):

@@ -6,15 +6,21 @@ goes as well: it frees nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from imgopt_pipeline.dockerfiles import apt
 from imgopt_pipeline.dockerfiles.drafts import Draft, Step
 from imgopt_pipeline.dockerfiles.editing import Edit
 from imgopt_pipeline.dockerfiles.layout import followed_by, preceded_by, removed
-from imgopt_pipeline.dockerfiles.runs import Run, runs
+from imgopt_pipeline.dockerfiles.models import Instruction
+from imgopt_pipeline.dockerfiles.runs import Call, Run, runs
 from imgopt_pipeline.units import format_bytes
 
+_INSTALLS = re.compile(r"\b(?:apt|apt-get|aptitude)\b[^\n&|;]*\binstall\b")
+_FETCHES = re.compile(r"\b(?:apt|apt-get|aptitude)\b[^\n&|;]*\bupdate\b")
+_OTHER_SCRIPT = re.compile(r"#![^\n]*\b(?:python|perl|ruby|node)")
+_MAY_INSTALL = re.compile(r"\b(?:apt|apt-get|aptitude)\b|\b(?:eval|source)\b|\.sh\b|playwright|--with-deps")
 _CLEANING = {"clean", "autoclean", "distclean"}
 _CLEANED = ("/var/lib/apt", "/var/cache/apt")
 # Lists of one release take less than this; beyond it apt's configuration lets it keep the packages too.
@@ -33,6 +39,8 @@ def steps(draft: Draft) -> Iterator[Step]:
     if not keeping or any(_relies_hidden(run) for run in chain if run.script.start > keeping[0].script.start):
         return
     first = keeping[0].instruction.start
+    if _installs_unclearly(draft, first):
+        return
     for run in chain:
         if run in keeping:
             yield from _cleaned(draft, run)
@@ -44,6 +52,30 @@ def steps(draft: Draft) -> Iterator[Step]:
                 run.instruction.line,
                 "apt lists are removed where they are fetched; removing them in a later layer frees nothing.",
             )
+
+
+def _installs_unclearly(draft: Draft, after: int) -> bool:
+    """Whether a later RUN whose shell text is not understood may install with lists fetched before it."""
+    stages = {stage.number for stage in draft.document.stages if _builds_on(draft, stage.number)}
+    understood = {run.instruction.start for run in runs(draft, stages)}
+    return any(
+        instruction.keyword == "RUN"
+        and not instruction.onbuild
+        and instruction.stage in stages
+        and instruction.start > after
+        and instruction.start not in understood
+        and _installs_at_once(draft, instruction)
+        for instruction in draft.document.instructions
+    )
+
+
+def _installs_at_once(draft: Draft, instruction: Instruction) -> bool:
+    """Whether text that is not understood names an installation before any fetching of lists."""
+    if any(_OTHER_SCRIPT.match(heredoc.content) for heredoc in instruction.heredocs):
+        return False
+    text = draft.document.source(instruction)
+    install = _INSTALLS.search(text)
+    return install is not None and not _FETCHES.search(text[: install.start()])
 
 
 def _builds_on(draft: Draft, number: int) -> bool:
@@ -107,10 +139,11 @@ def _cleaned(draft: Draft, run: Run) -> Iterator[Step]:
     edits: list[Edit] = []
     if _relies(run):
         edits.append(_fetching(draft, run))
-    last = calls[-1] if calls else None
-    cleanup = f"{last.as_other if last else ''}{apt.REMOVE_LISTS}"
+    last = _anchor(draft, run, calls)
+    as_other = calls[-1].as_other if calls else ""
+    cleanup = f"{as_other}{apt.REMOVE_LISTS}"
     if claimed is not None and claimed.likely_bytes > _ONLY_LISTS_BYTES:
-        cleanup = f"{last.as_other if last else ''}apt-get clean && {cleanup}"
+        cleanup = f"{as_other}apt-get clean && {cleanup}"
     edit = followed_by(document, run.script, last.command if last else None, cleanup)
     if edit is not None:
         yield Step((*edits, edit), line, f"Its layer keeps {kept}, which nothing reads afterwards.")
@@ -120,10 +153,19 @@ def _with_own_lists(draft: Draft, run: Run) -> Iterator[Step]:
     calls = run.plain_calls(apt.APT)
     edits = [_fetching(draft, run)]
     if not apt.removes_lists(run):
-        cleanup = followed_by(draft.document, run.script, calls[-1].command, f"{calls[-1].as_other}{apt.REMOVE_LISTS}")
+        anchor = _anchor(draft, run, calls)
+        removing = f"{calls[-1].as_other}{apt.REMOVE_LISTS}"
+        cleanup = followed_by(draft.document, run.script, anchor.command if anchor else None, removing)
         edits += [cleanup] if cleanup is not None else []
     reason = "It installs with lists of an earlier layer, which are removed there now, and fetches its own."
     yield Step(tuple(edits), run.instruction.line, reason)
+
+
+def _anchor(draft: Draft, run: Run, calls: Sequence[Call]) -> Call | None:
+    """The call behind which the lists can go; None for the end of the RUN, where something may still need them."""
+    if not calls or _MAY_INSTALL.search(draft.document.text[calls[-1].command.end : run.script.end]):
+        return None
+    return calls[-1]
 
 
 def _fetching(draft: Draft, run: Run) -> Edit:

@@ -57,13 +57,15 @@ def without(document: Dockerfile, instruction: Instruction, script: Script, comm
     if len(commands) == 1:
         return removed(document, instruction) if not _rest(document, script, command).strip() else None
     number = commands.index(command)
-    if number > 0:
+    follows_and = number + 1 < len(commands) and commands[number + 1].operator == "&&"
+    # Of `a; b && c` the end of the list goes on after `a` as before, whether that failed or not.
+    if number > 0 and not (command.operator != "&&" and follows_and):
         previous = commands[number - 1]
         gap = _unix(document.text[previous.end : command.start])
         if command.operator not in ("&&", ";", "\n") or not previous.plain or not _BETWEEN.fullmatch(gap):
             return None
         return Edit(previous.end, command.end, "")
-    following = commands[1]
+    following = commands[number + 1]
     gap = _unix(document.text[command.end : following.start])
     if following.operator not in ("&&", ";", "\n") or not following.plain or not _BETWEEN.fullmatch(gap):
         return None

@@ -118,7 +118,7 @@ def _masked(body: str, has_heredoc: bool) -> str:
 def _commands(body: str, offset: int) -> tuple[Command, ...] | None:
     source = body.encode("utf-8", "surrogateescape")
     tree = _parser().parse(source)
-    if tree.root_node.has_error:
+    if tree.root_node.has_error or _goes_on_behind_heredoc(tree.root_node):
         return None
     ascii_only = len(source) == len(body)
 
@@ -131,6 +131,13 @@ def _commands(body: str, offset: int) -> tuple[Command, ...] | None:
         replace(command, operator="\n") if number and command.plain and not command.operator else command
         for number, command in enumerate(commands)
     )
+
+
+def _goes_on_behind_heredoc(node: Node) -> bool:
+    """Whether commands stand behind `<<WORD` in its line, which the grammar keeps within the redirection."""
+    if node.type == "heredoc_redirect":
+        return any(child.is_named and not child.type.startswith(("heredoc", "file_d")) for child in node.children)
+    return any(_goes_on_behind_heredoc(child) for child in node.children)
 
 
 @cache

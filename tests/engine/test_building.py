@@ -212,8 +212,7 @@ def test_values_are_in_no_process_list(classic_ground: Ground) -> None:
     from pathlib import Path
     from imgopt_pipeline.builds.building import build
     from imgopt_pipeline.builds.models import BuildRequest
-    from imgopt_pipeline.dockerfiles.ignore_file import ignore_file
-from imgopt_pipeline.hosts.connection import EngineAddress
+    from imgopt_pipeline.hosts.connection import EngineAddress
     from imgopt_pipeline.hosts.engine import EngineHost
     host = EngineHost("test", [EngineAddress({classic_ground.daemon.url!r}, "test")])
     text = "FROM {BASE}\\nARG WHO\\nRUN sleep {NAP}"

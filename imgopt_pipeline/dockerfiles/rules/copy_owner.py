@@ -46,12 +46,13 @@ def propose(draft: Draft) -> Proposal:
     """Per RUN with a recursive chown or chmod of what was copied in the same stage."""
     steps: list[Step] = []
     passed_over: list[str] = []
+    taken: set[tuple[int, str]] = set()
     all_runs = list(runs(draft))
     for run in all_runs:
         if _stored_again(draft, run) != 0:
             takings = [taking for call in run.plain_calls({"chown", "chmod"}) if (taking := _taking(draft, run, call))]
-            steps += _steps(draft, all_runs, run, takings, passed_over)
-    return Proposal(tuple(steps), passed_over="; ".join(passed_over))
+            steps += _steps(draft, all_runs, run, takings, passed_over, taken)
+    return Proposal(tuple(steps), passed_over="; ".join(dict.fromkeys(passed_over)))
 
 
 def _taking(draft: Draft, run: Run, call: Call) -> _Taking | None:
@@ -80,12 +81,22 @@ def _stored_again(draft: Draft, run: Run) -> int | None:
 
 
 def _steps(
-    draft: Draft, all_runs: list[Run], run: Run, takings: list[_Taking], passed_over: list[str]
+    draft: Draft,
+    all_runs: list[Run],
+    run: Run,
+    takings: list[_Taking],
+    passed_over: list[str],
+    taken: set[tuple[int, str]],
 ) -> Iterator[Step]:
+    """The changes for one RUN; `taken` are the COPYs that have a flag by now."""
     copied = [(taking, _copies(draft, taking)) for taking in takings]
     passed_over += [reason for _, reason in copied if isinstance(reason, str)]
     given = [(taking, copies) for taking, copies in copied if not isinstance(copies, str) and copies]
     if not given:
+        return
+    wanted = [(copy.start, taking.flag) for taking, copies in given for copy in copies]
+    if len(set(wanted)) < len(wanted) or taken & set(wanted):
+        passed_over.append(f"line {draft.origin(run.instruction)} takes files that another command takes as well")
         return
     written = _written_by_runs(draft, all_runs, run, [taking for taking, _ in given])
     if isinstance(written, str):
@@ -107,6 +118,7 @@ def _steps(
             passed_over.append("the user that owns the files is made after they are copied")
             return
         inside = moved
+    taken |= set(wanted)
     stored = _stored_again(draft, run)
     size = f"{format_bytes(stored)} are" if stored else "what was copied is"
     flags = " and ".join(dict.fromkeys(f"--{taking.flag}" for taking, _ in given))
@@ -122,17 +134,17 @@ def _copies(draft: Draft, taking: _Taking) -> list[Instruction] | str:
             continue
         target = surroundings(draft, other).path(other.words[-1])
         if target is None:
-            return f"where line {other.line} copies to is not known"
+            return f"where line {draft.origin(other)} copies to is not known"
         for path in taking.paths:
             if path.startswith(f"{target.rstrip('/')}/"):
-                return f"line {other.line} copies to a folder above {path}"
+                return f"line {draft.origin(other)} copies to a folder above {path}"
             if target == path or target.startswith(f"{path}/"):
                 if other.keyword == "ADD" or other.stage != taking.run.instruction.stage:
-                    return f"line {other.line} may bring files of other owners"
+                    return f"line {draft.origin(other)} may bring files of other owners"
                 if (given := other.flag(taking.flag)) is None:
                     found.append(other)
                 elif given != taking.value:
-                    return f"line {other.line} gives another owner or mode"
+                    return f"line {draft.origin(other)} gives another owner or mode"
     return found
 
 
@@ -147,7 +159,7 @@ def _written_by_runs(draft: Draft, all_runs: list[Run], run: Run, takings: list[
     step = draft.step(run.instruction)
     if step is None or draft.image is None:
         strange = next((other for other in earlier if not _writes_elsewhere(other)), None)
-        return f"line {strange.instruction.line} may write files there too" if strange else []
+        return f"line {draft.origin(strange.instruction)} may write files there too" if strange else []
     edits: list[Edit] = []
     for position in {h.position for h in draft.image.hidden if h.killed_by == step.position and h.reason == "metadata"}:
         made_by = draft.image.step_at(position)
@@ -162,7 +174,7 @@ def _written_by_runs(draft: Draft, all_runs: list[Run], run: Run, takings: list[
             edit = followed_by(draft.document, writer.script, None, text) if made else None
             exists = taking.flag == "chmod" or _exists(draft, taking.value, writer.instruction)
             if edit is None or not exists:
-                return f"line {writer.instruction.line} writes files there too"
+                return f"line {draft.origin(writer.instruction)} writes files there too"
             edits.append(edit)
     return edits
 
