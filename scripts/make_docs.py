@@ -25,11 +25,10 @@ from typer.main import get_command
 from imgopt_pipeline import contents
 from imgopt_pipeline.builds.checks.candidate import CHECKS
 from imgopt_pipeline.cli.app import app
-from imgopt_pipeline.dockerfiles.drafts import LEVELS
 from imgopt_pipeline.dockerfiles.rewriting import chosen_rules
 from imgopt_pipeline.findings.headers import SEVERITIES, Rule
 from imgopt_pipeline.findings.rule_files import built_in_rules
-from imgopt_pipeline.planning.techniques import TECHNIQUES
+from imgopt_pipeline.planning.techniques import LEVELS, TECHNIQUES
 from imgopt_pipeline.settings import DoubleSettings, HostSettings, ProbeSettings, Settings, TargetSettings
 from imgopt_pipeline.warehouse.schema import TableSchema, warehouse_schema
 

@@ -26,6 +26,7 @@ from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import engine_errors
 from imgopt_pipeline.hosts.models import Image
 from imgopt_pipeline.planning.facts import ClaimGroup
+from imgopt_pipeline.redaction import redact_text
 from imgopt_pipeline.settings import Settings
 
 _OTHER_BASE = ("R8", "R16", "R18")
@@ -86,7 +87,7 @@ def try_rewrite(
     Raises HostUnreachable, ContextUnreadable, LimitExceeded; a build or a check that fails is an attempt that failed.
     """
     log_file = folder / f"build-{number}.log"
-    (folder / f"Dockerfile.{number}").write_bytes(rewritten.text.encode())
+    (folder / f"Dockerfile.{number}").write_text(redact_text(rewritten.text))
     started = Attempt(number, rewritten, tag, log_file)
     request = _request(settings, prepared, rewritten, tag, log_file)
     progress.current().start(f"building {prepared.image.name} (build {number})")

@@ -95,6 +95,7 @@ def flatten_rows(settings: Settings, host: EngineHost, in_use: InUse, patterns: 
         "seconds": time.monotonic() - begun,
         "folder": str(folder),
         "summary": f"No candidate was kept: {detail}" if failed else f"{gain_words(old_bytes, new_bytes)}, flattened.",
+        "remarks": ["Layers that it shares with other images are stored anew in it."],
         "imgopt_version": __version__,
     }
     attempt: dict[str, Any] = {

@@ -5,6 +5,7 @@ Nothing that runs is touched; what stays on the host is one tagged candidate, or
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,19 +27,24 @@ from imgopt_pipeline.builds.cleaning_up import (
 from imgopt_pipeline.builds.contexts import measure_context
 from imgopt_pipeline.builds.disk_space import check_disk_space, needed_bytes
 from imgopt_pipeline.builds.keeping import keep
+from imgopt_pipeline.builds.leftovers import sweep_folders
 from imgopt_pipeline.builds.measuring import measured_gains
-from imgopt_pipeline.builds.preparing import Preparation
+from imgopt_pipeline.builds.preparing import NotItsDockerfile, Preparation
 from imgopt_pipeline.dockerfiles.diff import unified_diff
+from imgopt_pipeline.dockerfiles.files import add_ignore_lines, write_dockerfile
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite
 from imgopt_pipeline.errors import StorageError
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.models import Image
 from imgopt_pipeline.interrupts import interrupts_deferred
+from imgopt_pipeline.names import printable
 from imgopt_pipeline.planning.candidates import candidate_reference
 from imgopt_pipeline.planning.techniques import RISKS, TECHNIQUES
+from imgopt_pipeline.redaction import redact_text
 from imgopt_pipeline.settings import Settings
 from imgopt_pipeline.units import count, format_bytes
 
+_ROOM_BYTES = 20_000_000
 KEPT, NOTHING_TO_CHANGE, FAILED = "kept", "nothing to change", "failed"
 
 
@@ -81,6 +87,12 @@ def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_
     image nor container behind. That no candidate passes is a result and no error.
     """
     started_at, begun = datetime.now(UTC), time.monotonic()
+    if not prepared.source.agrees and not prepared.options.anyway:
+        raise NotItsDockerfile(
+            f"this is likely not its Dockerfile: {'; '.join(prepared.source.remarks)}.",
+            subject=prepared.image.name,
+            hint="If it is, add --anyway.",
+        )
     folder = _folder(settings, build_id)
     result = Optimization(prepared, build_id, NOTHING_TO_CHANGE, started_at, 0.0, folder)
     if not prepared.worthwhile:
@@ -88,6 +100,7 @@ def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_
     size = measure_context(prepared.source.context, ignore_text(prepared), settings.builds.context_bytes)
     space = check_disk_space(host, needed_bytes(prepared.facts.size_bytes, size.size_bytes))
     sweep_attempts(host)
+    sweep_folders()
     before = built_before(host)
     campaign = _Campaign(settings, host, prepared, build_id, folder)
     try:
@@ -119,6 +132,8 @@ def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_
         if finished.best is not None and finished.reference is not None:
             # Last, because an interrupt leaves nothing that it does not tell.
             keep(host, finished.best.image_id or "", finished.reference)
+            if prepared.options.write:
+                finished = replace(finished, remarks=(*finished.remarks, *_written(prepared, finished.best)))
     except BaseException as error:
         if not isinstance(error, Exception):  # an interrupt, by the name that whoever runs this has for it
             with interrupts_deferred():
@@ -129,6 +144,17 @@ def optimize(settings: Settings, host: EngineHost, prepared: Preparation, build_
         with interrupts_deferred():
             remove_attempts(host, campaign.tags, before)
     return _timed(finished, begun)
+
+
+def _written(prepared: Preparation, best: Attempt) -> list[str]:
+    """Put what was kept in the place of the user's files; what was done, in sentences."""
+    source = prepared.source
+    backup = write_dockerfile(source.dockerfile, best.rewritten.text)
+    said = [f"Wrote {printable(str(source.dockerfile))}; what it was is {printable(str(backup))}."]
+    if best.rewritten.ignore_lines:
+        path = add_ignore_lines(source.context, source.dockerfile, best.rewritten.ignore_lines)
+        said.append(f"Added {', '.join(map(printable, best.rewritten.ignore_lines))} to {printable(str(path))}.")
+    return said
 
 
 class _Campaign:
@@ -257,8 +283,17 @@ def _measured(prepared: Preparation, best: Attempt | None) -> dict[str, int]:
 
 def _folder(settings: Settings, build_id: str) -> Path:
     folder = settings.paths.builds / build_id
+    database = settings.paths.database
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # The result is stored by copy and replace; a candidate that no row names would be left otherwise.
+        wanted = 2 * (database.stat().st_size if database.exists() else 0) + _ROOM_BYTES
+        if shutil.disk_usage(folder).free < wanted:
+            raise StorageError(
+                f"what comes of a build has no room there: it takes {format_bytes(wanted)}.",
+                subject=str(settings.home),
+                hint="Free some space there, or set IMGOPT_HOME to another folder.",
+            )
     except OSError as error:
         raise StorageError(f"it cannot be made ({error.strerror}).", subject=str(folder)) from error
     return folder
@@ -266,7 +301,7 @@ def _folder(settings: Settings, build_id: str) -> Path:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_bytes(text.encode())
+        path.write_text(redact_text(text))
     except OSError as error:
         raise StorageError(f"it cannot be written ({error.strerror}).", subject=str(path)) from error
 

@@ -6,7 +6,7 @@ Reads only; nothing is built, started or changed.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,27 @@ from imgopt_pipeline.dockerfiles.context import read_context
 from imgopt_pipeline.dockerfiles.drafts import Rule
 from imgopt_pipeline.dockerfiles.facts import BuilderFacts, ByteRange, ContextFacts, ImageFacts, PackageSources
 from imgopt_pipeline.dockerfiles.files import read_dockerfile
-from imgopt_pipeline.dockerfiles.rewriting import Rewrite, chosen_rules, rewrite
+from imgopt_pipeline.dockerfiles.rewriting import Applied, Rewrite, chosen_rules, rewrite
 from imgopt_pipeline.errors import ImageNotFound, ImgoptError, SettingsError
 from imgopt_pipeline.examining import Examination
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import engine_errors
 from imgopt_pipeline.hosts.models import Container, Image
 from imgopt_pipeline.hosts.opening import AnyHost
+from imgopt_pipeline.planning.candidates import SOURCE_LABEL
 from imgopt_pipeline.planning.facts import ClaimGroup
+from imgopt_pipeline.planning.techniques import LEVELS
 from imgopt_pipeline.settings import Settings, TargetSettings
 
 LEAST_GAIN_BYTES = 1_000_000
 LEAST_GAIN_SHARE = 0.01
 """A likely gain under either of them is not worth a build."""
+
+
+class NotItsDockerfile(ImgoptError):
+    """The Dockerfile is likely that of another image."""
+
+    kind = "another Dockerfile"
 
 
 class NotBuildable(ImgoptError):
@@ -48,7 +56,8 @@ class NotBuildable(ImgoptError):
 class Options:
     """What a person asked for. `rules` and `without` are IDs; `budget` bounds the builds, None as in the settings.
 
-    `argument_names`: build arguments whose values stand in the environment.
+    `argument_names`: build arguments whose values stand in the environment. `anyway`: also by a Dockerfile that is
+    likely another image's. `write`: put what was kept in the place of the user's files.
     """
 
     level: str = "safe"
@@ -59,6 +68,8 @@ class Options:
     stage: str | None = None
     argument_names: tuple[str, ...] = ()
     budget: int | None = None
+    anyway: bool = False
+    write: bool = False
 
     @property
     def level_name(self) -> str:
@@ -78,7 +89,10 @@ class InUse:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What an optimization starts from. `gains` are expected by rule, `remarks` worth telling a person."""
+    """What an optimization starts from. `gains` are expected by rule, `remarks` worth telling a person.
+
+    `beyond`: rules that a further level would use, with what they would free besides.
+    """
 
     in_use: InUse
     target: TargetSettings
@@ -94,6 +108,7 @@ class Preparation:
     past: Past
     options: Options
     sources: PackageSources
+    beyond: tuple[tuple[Applied, ByteRange], ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
@@ -220,11 +235,24 @@ def prepare(settings: Settings, host: EngineHost, in_use: InUse, options: Option
         past=past,
         options=options,
         sources=PackageSources(settings.builds.cpu_index, settings.builds.find_links),
-        remarks=_remarks(source, builder, [rule for rule in rules if rule.technique in unwanted], remembered),
+        remarks=_remarks(image, source, builder, [rule for rule in rules if rule.technique in unwanted], remembered),
     )
     whole = prepared.rewritten_by(frozenset(rule.technique for rule in prepared.rules))
     gains = expected_gains(prepared.claims, whole.applied, past.records)
-    return replace(prepared, rewritten=whole, gains=gains)
+    prepared = replace(prepared, rewritten=whole, gains=gains)
+    return replace(prepared, beyond=_beyond(prepared, unwanted))
+
+
+def _beyond(prepared: Preparation, unwanted: Collection[str]) -> tuple[tuple[Applied, ByteRange], ...]:
+    """What the furthest level would do besides."""
+    if prepared.options.rules:
+        return ()
+    unwanted = {*unwanted, *prepared.options.without}
+    furthest = tuple(rule for rule in chosen_rules(LEVELS[-1]) if rule.technique not in unwanted)
+    whole = replace(prepared, rules=furthest).rewritten_by(frozenset(rule.technique for rule in furthest))
+    gains = expected_gains(prepared.claims, whole.applied, prepared.past.records)
+    used = prepared.rewritten.techniques
+    return tuple((rule, gains[rule.technique]) for rule in whole.applied if rule.technique not in used)
 
 
 def builder_facts(builder: BuilderCapabilities) -> BuilderFacts:
@@ -257,10 +285,14 @@ def _base_layers(host: EngineHost, image: Image) -> dict[str, tuple[str, ...]]:
 
 
 def _remarks(
-    source: Source, builder: BuilderCapabilities, unwanted: Sequence[Rule], remembered: Mapping[str, str]
+    image: Image, source: Source, builder: BuilderCapabilities, unwanted: Sequence[Rule], remembered: Mapping[str, str]
 ) -> tuple[str, ...]:
     remarks = [*source.remarks]
-    if not source.agrees:
+    if SOURCE_LABEL in image.labels:
+        remarks.insert(
+            0, "imgopt made this image itself; your Dockerfile is another still, unless you had it written (--write)."
+        )
+    elif not source.agrees:
         remarks.insert(0, "This is likely not the Dockerfile of this image.")
     if builder.reason:
         remarks.append(f"The builder lacks something: {builder.reason}")

@@ -13,6 +13,7 @@ from imgopt_pipeline.names import printable
 from imgopt_pipeline.units import count, format_bytes, format_percent
 
 Rows = dict[str, list[dict[str, Any]]]
+_SUMMARY_CHARACTERS = 400
 _LEVELS = ("low", "likely", "high")
 
 
@@ -50,6 +51,7 @@ def build_rows(host: str, result: Optimization) -> Rows:
         "seconds": result.seconds,
         "folder": str(result.folder),
         "summary": summary(result),
+        "remarks": [*prepared.remarks, *result.remarks],
         "imgopt_version": __version__,
     }
     return {
@@ -83,7 +85,8 @@ def summary(result: Optimization) -> str:
         unverified = sum(check.outcome == UNVERIFIED for check in best.checks)
         return words + (f", {count(unverified, 'check')} unverified." if unverified else ".")
     if result.outcome == FAILED:
-        return " ".join(["No candidate was kept.", *result.remarks])
+        said = " ".join(["No candidate was kept.", *result.remarks])
+        return said if len(said) <= _SUMMARY_CHARACTERS else f"{said[:_SUMMARY_CHARACTERS]}…"
     if prepared.rewritten.applied:
         return (
             f"Nothing worth changing: {format_bytes(prepared.expected.likely_bytes)} of {format_bytes(old_bytes)} would"
@@ -133,6 +136,19 @@ def _rules(result: Optimization) -> Iterator[dict[str, Any]]:
             "high_bytes": gain.high_bytes,
             "measured_bytes": result.measured.get(rule.technique) if rule.technique in kept else None,
         }
+    for rule, gain in prepared.beyond:
+        if rule.technique not in prepared.rewritten.left_out:
+            yield {
+                "build_id": result.build_id,
+                "technique": rule.technique,
+                "title": rule.title,
+                "decision": "left out",
+                "reason": f"only from --level {rule.level} on",
+                "low_bytes": gain.low_bytes,
+                "likely_bytes": gain.likely_bytes,
+                "high_bytes": gain.high_bytes,
+                "measured_bytes": None,
+            }
     titles = {rule.technique: rule.title for rule in prepared.rules}
     for technique, reason in prepared.rewritten.left_out.items():
         yield {

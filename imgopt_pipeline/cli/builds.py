@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from imgopt_pipeline.cli.output import print_json, show, shown_progress
-from imgopt_pipeline.cli.rewriting import Json, Level, Rules, Without, Write, replace_dockerfile, rule_ids
+from imgopt_pipeline.cli.rewriting import Json, Level, Rules, Without, Write, rule_ids
 from imgopt_pipeline.errors import SettingsError, StorageError
-from imgopt_pipeline.names import original
 from imgopt_pipeline.settings import Settings, load_settings
 
 Target = Annotated[str, typer.Argument(help="An image (tag, ID or its beginning), or a container that runs it.")]
@@ -41,6 +39,7 @@ def optimize(
         bool, typer.Option("--flatten", help="Make one layer of what is visible in it instead.")
     ] = False,
     prune: Annotated[str, typer.Option(help="With --flatten: leave out, like docs,man,locales,caches.")] = "",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also by what is likely another Dockerfile.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
     write: Write = False,
@@ -50,7 +49,6 @@ def optimize(
     """Build a smaller image by a rewritten Dockerfile and check it against the one in use. Touch nothing that runs."""
     from imgopt_pipeline.builds.preparing import Options, engine_of, look_up
     from imgopt_pipeline.builds.targets import prepared_target
-    from imgopt_pipeline.dockerfiles.files import read_dockerfile
     from imgopt_pipeline.hosts.opening import open_host
     from imgopt_pipeline.reports.builds import preparation_document, preparation_view
 
@@ -67,6 +65,8 @@ def optimize(
         "stage": stage,
         "arguments": [_argument_name(given) for given in build_arg or []],
         "budget": budget,
+        "anyway": anyway,
+        "write": write,
     }
     if flatten:
         _flatten(settings, host_name, target, prune, yes=yes, dry_run=dry_run, json=json)
@@ -94,11 +94,8 @@ def optimize(
         if dry_run or not prepared.worthwhile:
             return
         _ask("Build and check it?")
+        config["anyway"] = True  # whoever said yes has read what speaks against it
     rows = _run(settings, host_name, name, config)
-    if write and rows["builds"][0]["outcome"] == "kept":
-        (build,) = rows["builds"]
-        text = read_dockerfile(Path(build["folder"], "Dockerfile"))
-        replace_dockerfile(Path(os.fsdecode(original(build["dockerfile"]))), text)
     _print_build(rows, json=json, diff=yes)
 
 
@@ -196,6 +193,7 @@ def _ask(question: str) -> None:
     if not sys.stdin.isatty():
         raise SettingsError("nobody is there to ask.", hint="Add --yes, or --dry-run to see what would be done.")
     if not typer.confirm(question):
+        show("Nothing was built.")
         raise typer.Exit(0)
 
 

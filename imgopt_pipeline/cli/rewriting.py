@@ -38,10 +38,16 @@ def rewrite(
     """Print a better Dockerfile as a diff that `patch` applies, by what its text alone justifies. Needs no engine."""
     from imgopt_pipeline.dockerfiles.context import read_context
     from imgopt_pipeline.dockerfiles.diff import unified_diff
-    from imgopt_pipeline.dockerfiles.files import read_dockerfile
+    from imgopt_pipeline.dockerfiles.files import add_ignore_lines, read_dockerfile
     from imgopt_pipeline.dockerfiles.rewriting import chosen_rules
     from imgopt_pipeline.dockerfiles.rewriting import rewrite as rewritten_by
-    from imgopt_pipeline.reports.builds import ignore_view, left_out_lines, reason_lines, rewrite_document
+    from imgopt_pipeline.reports.builds import (
+        ignore_view,
+        left_out_lines,
+        printable_lines,
+        reason_lines,
+        rewrite_document,
+    )
 
     chosen = chosen_rules(level, rule_ids(rules), rule_ids(without))
     text = read_dockerfile(dockerfile)
@@ -59,11 +65,19 @@ def rewrite(
             for line in words:
                 errors().print(line, markup=False, highlight=False, soft_wrap=True)
         diff = unified_diff(text, result.text, dockerfile.name)
-        sys.stdout.buffer.write(diff.encode("utf-8", "surrogateescape"))
+        if sys.stdout.isatty():
+            show(printable_lines(diff))
+        else:
+            sys.stdout.buffer.write(diff.encode())
         if not diff and not explain:
             errors().print("Nothing to change by its text alone.", markup=False)
     if write and result.text != text:
         replace_dockerfile(dockerfile, result.text)
+    if write and result.ignore_lines:
+        path = add_ignore_lines(folder, dockerfile, result.ignore_lines)
+        errors().print(
+            f"Added {', '.join(result.ignore_lines)} to {path}.", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def rule_ids(given: str) -> list[str]:

@@ -16,8 +16,7 @@ from imgopt_pipeline.dockerfiles.facts import (
 )
 from imgopt_pipeline.dockerfiles.models import Dockerfile, Instruction, Stage
 from imgopt_pipeline.dockerfiles.shell import Script, script_of
-
-LEVELS = ("safe", "balanced", "aggressive")
+from imgopt_pipeline.planning.techniques import level_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +117,17 @@ NOTHING = Proposal()
 class Rule:
     """A unit of rewriting, R1 to R18 of planning/techniques.py.
 
-    `level`: from which on it is used. `needs`: the facts without which it does nothing, in words, empty where the
+    `needs`: the facts without which it does nothing, in words, empty where the
     text alone justifies it. `proof`: what shows afterwards that it held. `propose` is pure.
     """
 
     technique: str
     title: str
-    level: str
     needs: str
     proof: str
     propose: Callable[[Draft], Proposal]
+
+    @property
+    def level(self) -> str:
+        """From which on it is used."""
+        return level_of(self.technique)

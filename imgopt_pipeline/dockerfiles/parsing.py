@@ -65,8 +65,8 @@ def _check_instructions(instructions: Sequence[Instruction], name: str) -> None:
     """What BuildKit refuses only after parsing. Raises DockerfileError."""
     for instruction in instructions:
         if instruction.keyword not in _KEYWORDS:
-            word = printable(instruction.keyword)
-            raise DockerfileError(f"line {instruction.line}: there is no instruction {word!r}.", subject=name)
+            # Its text is not quoted: it may be a file that is none of the user's business.
+            raise DockerfileError(f"line {instruction.line} begins with no instruction of Docker's.", subject=name)
         if instruction.keyword == "FROM" and len(instruction.words) not in (1, 3):
             raise DockerfileError(f"line {instruction.line}: FROM takes a base and AS with a name.", subject=name)
         if instruction.stage < 0 and instruction.keyword != "ARG":

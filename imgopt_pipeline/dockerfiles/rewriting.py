@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from imgopt_pipeline.dockerfiles.drafts import LEVELS, Draft, Proposal, Rule, Step
+from imgopt_pipeline.dockerfiles.drafts import Draft, Proposal, Rule, Step
 from imgopt_pipeline.dockerfiles.editing import edited, line_origins
 from imgopt_pipeline.dockerfiles.facts import (
     BuilderFacts,
@@ -17,6 +17,7 @@ from imgopt_pipeline.dockerfiles.facts import (
 from imgopt_pipeline.dockerfiles.parsing import DockerfileError, parse
 from imgopt_pipeline.dockerfiles.rules import RULES
 from imgopt_pipeline.errors import SettingsError
+from imgopt_pipeline.planning.techniques import LEVELS
 
 LEAST_BYTES = 10_000
 """A rule that would free less of an image is not worth a changed line."""

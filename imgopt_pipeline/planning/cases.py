@@ -12,6 +12,7 @@ from imgopt_pipeline.planning.estimates import Estimate, content_key, freeable_c
 from imgopt_pipeline.planning.facts import LEVELS, AuditFacts, ClaimGroup, ImageFacts, Record
 from imgopt_pipeline.planning.gpu_words import cpu_only_edits, cpu_only_means, may_need_none
 from imgopt_pipeline.planning.provenance import Provenance, provenance
+from imgopt_pipeline.planning.techniques import LEVELS as FURTHEST
 from imgopt_pipeline.planning.techniques import ORDER, RISKS, TECHNIQUES
 from imgopt_pipeline.units import format_bytes, format_percent
 
@@ -79,6 +80,12 @@ class Case:
         """Techniques carrying the gain that earlier builds had to drop oftener than not."""
         carriers = self.estimate.carriers(CARRYING_SHARE)
         return [t for t in carriers if learned_risk(t, self.records) != TECHNIQUES[t].risk]
+
+    @property
+    def level(self) -> str:
+        """How far one has to go for the techniques that carry the gain."""
+        carriers = self.estimate.carriers(CARRYING_SHARE)
+        return max((TECHNIQUES[t].level for t in carriers), key=FURTHEST.index, default=FURTHEST[0])
 
     @property
     def complexity(self) -> str:

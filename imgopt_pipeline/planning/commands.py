@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from imgopt_pipeline.planning.candidates import candidate_reference
 from imgopt_pipeline.planning.facts import AuditFacts, ContainerFacts, ImageFacts
 from imgopt_pipeline.planning.provenance import repository
+from imgopt_pipeline.planning.techniques import LEVELS
 
 _REFERENCE = re.compile(r"[\w][\w./:@-]*", re.ASCII)
 _USUAL_HOST = "local"
@@ -83,11 +84,12 @@ def empty_logs(facts: AuditFacts, containers: Iterable[str]) -> str:
     return f"{inspect} | sudo xargs --delimiter='\\n' truncate --size=0 --"
 
 
-def optimize(facts: AuditFacts, image: ImageFacts) -> str:
+def optimize(facts: AuditFacts, image: ImageFacts, level: str) -> str:
     """Has imgopt rewrite, build and check it; by ID where its name is none that an engine takes."""
     name = next((reference for reference in image.references if _REFERENCE.fullmatch(reference)), image.image_id)
     host = "" if facts.host in ("", _USUAL_HOST) else f" --host {word(facts.host)}"
-    return f"{PROGRAM}{host} {words([name])}"
+    further = "" if level == LEVELS[0] else f" --level {level}"
+    return f"{PROGRAM}{host}{further} {words([name])}"
 
 
 def take_candidate(facts: AuditFacts, image: ImageFacts) -> str:

@@ -52,7 +52,7 @@ def _rebuild(case: Case, facts: AuditFacts) -> Item:
 
 def _build(case: Case, facts: AuditFacts) -> str:
     if facts.optimizes:
-        return commands.optimize(facts, case.image)
+        return commands.optimize(facts, case.image, case.level)
     return commands.build(facts, case.image, case.origin.service)
 
 

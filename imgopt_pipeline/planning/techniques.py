@@ -8,11 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 RISKS = ("low", "medium", "high")
+LEVELS = ("safe", "balanced", "aggressive")
 
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """`means`: what is done, as part of a sentence. `noun`: the bytes it removes. `edit`: what to change first."""
+    """`means`: what is done, as part of a sentence. `noun`: the bytes it removes. `edit`: what to change first.
+
+    `level`: how far one has to go for it (docs/decisions/0019-levels.md).
+    """
 
     technique: str
     noun: str
@@ -20,6 +24,22 @@ class Technique:
     complexity: str
     risk: str
     edit: str
+
+    @property
+    def level(self) -> str:
+        """One of LEVELS."""
+        return level_of(self.technique)
+
+
+_LEVELS = {
+    **dict.fromkeys(("R2", "R8", "R9", "R11", "R16", "R18"), "balanced"),
+    **dict.fromkeys(("R14", "R15"), "aggressive"),
+}
+
+
+def level_of(technique: str) -> str:
+    """How far one has to go for a technique: one of LEVELS."""
+    return _LEVELS.get(technique, LEVELS[0])
 
 
 TECHNIQUES = {

@@ -16,6 +16,8 @@ from imgopt_pipeline.dockerfiles.diff import unified_diff
 from imgopt_pipeline.dockerfiles.facts import ByteRange
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite
 from imgopt_pipeline.names import printable
+from imgopt_pipeline.planning.techniques import LEVELS, TECHNIQUES
+from imgopt_pipeline.redaction import redact_text
 from imgopt_pipeline.units import format_bytes
 
 Row = Mapping[str, Any]
@@ -32,6 +34,8 @@ def preparation_view(prepared: Preparation) -> Iterator[RenderableType]:
     if not rewritten.applied:
         yield "Nothing worth changing."
         yield from left_out_lines(rewritten)
+        further = [(rule.level, rule.technique, rule.title, gain.high_bytes) for rule, gain in prepared.beyond]
+        yield from _further_lines(further)
         return
     yield ""
     yield diff_view(rewritten, source.dockerfile.name)
@@ -42,6 +46,8 @@ def preparation_view(prepared: Preparation) -> Iterator[RenderableType]:
     yield from left_out_lines(rewritten)
     yield ""
     yield _expected_line(prepared)
+    further = [(rule.level, rule.technique, rule.title, gain.high_bytes) for rule, gain in prepared.beyond]
+    yield from _further_lines(further)
 
 
 def preparation_document(prepared: Preparation) -> dict[str, Any]:
@@ -88,7 +94,7 @@ def rewrite_document(rewritten: Rewrite, name: str, gains: Mapping[str, ByteRang
 
 def diff_view(rewritten: Rewrite, name: str) -> RenderableType:
     """The diff, coloured on a terminal."""
-    return _coloured(unified_diff(rewritten.original, rewritten.text, name))
+    return _coloured(redact_text(unified_diff(rewritten.original, rewritten.text, name)))
 
 
 def ignore_view(rewritten: Rewrite) -> Iterator[RenderableType]:
@@ -116,16 +122,29 @@ def build_view(rows: Rows) -> Iterator[RenderableType]:
     """What came of an optimization, by its rows: the sum first, then rules, checks, attempts, logs."""
     (build,) = rows["builds"]
     yield Text(f"{build['reference']}: {build['summary']}", style="bold")
+    for remark in build["remarks"]:
+        yield Text(f"  {remark}", style="yellow")
+    further = [
+        (TECHNIQUES[row["technique"]].level, row["technique"], row["title"], row["high_bytes"])
+        for row in rows["build_rules"]
+        if row["decision"] == "left out" and row["high_bytes"] is not None
+    ]
     if build["outcome"] == "nothing to change":
+        yield from _further_lines(further)
         return
     if build["candidate_reference"]:
         yield f"Candidate: {build['candidate_reference']}; nothing that runs was touched."
+        name = build["reference"]
+        yield f"To take it: docker image tag {build['candidate_reference']} {name}, then recreate its containers."
+        yield f"To go back: docker image tag {build['source_image_id'][7:19]} {name}; keep a name for it until then."
+    yield from _further_lines(further)
     rules = [row for row in rows["build_rules"] if row["decision"] != "left out"]
     if rules:
         yield ""
         yield _fates_table(rules)
-    yield ""
-    yield checks_table(shown_checks(rows))
+    if checks := shown_checks(rows):
+        yield ""
+        yield checks_table(checks)
     yield from _failures(rows)
     yield ""
     yield f"Dockerfile, diff and logs: {build['folder']}"
@@ -184,8 +203,8 @@ def build_metadata(rows: Rows) -> dict[str, str | int | float]:
         "summary": build["summary"],
         "outcome": build["outcome"],
         "old_bytes": build["old_bytes"],
-        "expected_low_bytes": build["low_bytes"],
-        "expected_high_bytes": build["high_bytes"],
+        "expected_gain_low_bytes": build["low_bytes"],
+        "expected_gain_high_bytes": build["high_bytes"],
         "attempts": build["attempts"],
     }
     if build["new_bytes"] is not None:
@@ -231,15 +250,13 @@ def _rules_table(rewritten: Rewrite, gains: Mapping[str, ByteRange]) -> Table:
 def _fates_table(rules: Sequence[Row]) -> Table:
     table = Table("rule", "what", "decision", "expected", "measured", "why", box=None, pad_edge=False)
     for row in rules:
-        gain = ByteRange(row["low_bytes"] or 0, row["likely_bytes"] or 0, row["high_bytes"] or 0)
-        measured = "–" if row["measured_bytes"] is None else format_bytes(row["measured_bytes"])
         why = row["reason"] if row["decision"] == "dropped" else ""
         table.add_row(
             row["technique"],
             Text(row["title"]),
             Text(row["decision"], style="green" if row["decision"] == "kept" else "red"),
-            _range(gain),
-            measured,
+            _expected_cell(row),
+            _measured_cell(row),
             Text(why, overflow="fold"),
         )
     return table
@@ -258,9 +275,23 @@ def _failures(rows: Rows) -> Iterator[RenderableType]:
 def _expected_line(prepared: Preparation) -> str:
     expected, size_bytes = prepared.expected, prepared.facts.size_bytes
     smallest, largest = max(0, size_bytes - expected.high_bytes), size_bytes - expected.low_bytes
-    line = f"Expected: {format_bytes(size_bytes)} → {format_bytes(smallest)} to {format_bytes(largest)}"
-    line += f", likely {format_bytes(max(0, size_bytes - expected.likely_bytes))}."
+    likely = format_bytes(max(0, size_bytes - expected.likely_bytes))
+    line = (
+        f"Expected: {format_bytes(size_bytes)} → {format_bytes(smallest)} to {format_bytes(largest)}, likely {likely}."
+    )
+    if format_bytes(smallest) == format_bytes(largest):
+        line = f"Expected: {format_bytes(size_bytes)} → {likely}."
     return line if prepared.worthwhile else f"{line} Nothing worth changing."
+
+
+def _further_lines(further: Sequence[tuple[str, str, str, int]]) -> Iterator[RenderableType]:
+    """What a further level would do besides: its level, rule, title and bytes at most."""
+    for level in LEVELS[1:]:
+        named = [
+            f"{rule} {title} (up to {format_bytes(high)})" for at, rule, title, high in further if at == level and high
+        ]
+        if named:
+            yield f"With --level {level} also: {', '.join(named)}."
 
 
 def _range(gain: ByteRange) -> str:
@@ -270,6 +301,16 @@ def _range(gain: ByteRange) -> str:
 
 def _range_document(gain: ByteRange) -> dict[str, int]:
     return {"low_bytes": gain.low_bytes, "likely_bytes": gain.likely_bytes, "high_bytes": gain.high_bytes}
+
+
+def _expected_cell(row: Row) -> str:
+    if row["high_bytes"] is None:
+        return "–"
+    return _range(ByteRange(row["low_bytes"], row["likely_bytes"], row["high_bytes"]))
+
+
+def _measured_cell(row: Row) -> str:
+    return "–" if row["measured_bytes"] is None else format_bytes(row["measured_bytes"])
 
 
 def _cell(text: str) -> str:

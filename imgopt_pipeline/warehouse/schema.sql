@@ -701,6 +701,7 @@ CREATE TABLE IF NOT EXISTS builds (
     seconds DOUBLE NOT NULL,
     folder VARCHAR NOT NULL,
     summary VARCHAR NOT NULL,
+    remarks VARCHAR[] NOT NULL,
     imgopt_version VARCHAR NOT NULL,
     CHECK (low_bytes <= likely_bytes AND likely_bytes <= high_bytes)
 );
@@ -728,6 +729,7 @@ COMMENT ON COLUMN builds.started_at IS 'When it began, UTC.';
 COMMENT ON COLUMN builds.seconds IS 'How long it took with all checks.';
 COMMENT ON COLUMN builds.folder IS 'Where Dockerfiles, diff and logs lie.';
 COMMENT ON COLUMN builds.summary IS 'What came of it, in a sentence.';
+COMMENT ON COLUMN builds.remarks IS 'What else a person should know: differences between Dockerfile and image, what was written.';
 COMMENT ON COLUMN builds.imgopt_version IS 'The version of imgopt.';
 
 CREATE TABLE IF NOT EXISTS build_attempts (

@@ -96,7 +96,7 @@ def patched(folder: Path, text: str, diff: str) -> bytes:
 
 
 def rule(technique: str, propose: object, needs: str = "") -> Rule:
-    return Rule(technique, "title", "safe", needs, "proof", propose)  # type: ignore[arg-type]
+    return Rule(technique, "title", needs, "proof", propose)  # type: ignore[arg-type]
 
 
 def replacing(part: str, replacement: str) -> Rule:

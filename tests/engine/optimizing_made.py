@@ -17,6 +17,10 @@ from typing import Any
 
 import dagster as dg
 import psutil
+from typer.testing import CliRunner
+
+from imgopt_pipeline.cli.app import app
+from imgopt_pipeline.errors import ImgoptError
 
 from .daemons import Daemon
 from .program import PROGRAM, environment, imgopt, leftovers
@@ -170,6 +174,12 @@ class Bench:
         run = imgopt(["optimize", *arguments, "--yes", "--json"], self.env())
         assert (run.returncode, run.stdout, "Traceback" in run.stderr) == (code, "", False), run
         return run.stderr
+
+    def told(self, *arguments: str, code: int = 3) -> str:
+        """The error that it prints and ends with, without a process of its own."""
+        result = CliRunner().invoke(app, ["optimize", *arguments, "--yes", "--json"], env=self.env())
+        assert isinstance(result.exception, ImgoptError) and result.exception.exit_code == code, result
+        return str(result.exception)
 
     def assert_clean(self, before: set[str]) -> None:
         added = {line for line in inventory(self.daemon) - before if line.split()[-1] not in self.kept}

@@ -85,7 +85,7 @@ def test_optimizes_and_recreates_by_compose(
     compose: Row = {"compose_project": project, "compose_working_dir": folder, "compose_config_files": files}
     server.container("web", image, compose_service="web", **compose)
     (row,) = server.plan(tmp_path)
-    assert row["command"] == f"imgopt optimize --host big {project}-web:latest"
+    assert row["command"] == f"imgopt optimize --host big --level balanced {project}-web:latest"
     keep, after = row["prerequisites"][0], row["prerequisites"][-1]
     assert keep.startswith("Keep a way back: docker image tag sha256:") and keep.endswith(f" {project}-web:before")
     assert after == (

@@ -36,6 +36,7 @@ def build_row(build_id: str, reference: str = "shop-web:latest", *, days: float 
         "started_at": datetime.now() - timedelta(days=days),
         "seconds": 60.0,
         "folder": f"/builds/{build_id}",
+        "remarks": [],
         "summary": "900 MB → 400 MB (55.6 % smaller).",
         "imgopt_version": "0",
     }

@@ -36,7 +36,7 @@ _TYPE = re.compile(r"^\s*content-type:\s*([^\r\n;]+)", re.MULTILINE | re.IGNOREC
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came from a port: `status` is None where it was not HTTP or nobody asked, `opens` whether it took the
-    connection. `body` is its beginning, raw."""
+    connection. `body` is its beginning, raw; `steady` is False where another time it was another one."""
 
     port: int
     path: str | None
@@ -45,6 +45,7 @@ class Answer:
     content_type: str = ""
     size_bytes: int = 0
     body: str = field(default="", repr=False)
+    steady: bool = True
 
     @property
     def words(self) -> str:

@@ -19,7 +19,7 @@ from imgopt_pipeline.builds.isolation import Isolation, Refused, asking
 from imgopt_pipeline.builds.models import FAILED, PASSED, UNVERIFIED, CheckResult
 from imgopt_pipeline.builds.surroundings import Surroundings
 from imgopt_pipeline.names import printable
-from imgopt_pipeline.redaction import redact_text
+from imgopt_pipeline.redaction import HIDDEN, redact_text
 from imgopt_pipeline.units import count
 
 NAME = "secrets"
@@ -32,6 +32,7 @@ _ALWAYS = re.compile(
     r"\.env(?:\.\w+)?|id_(?:rsa|dsa|ecdsa|ed25519)|\.netrc|\.pgpass|.*\.(?:p12|pfx|kdbx)|\.git-credentials"
 )
 _HARMLESS = re.compile(r"\.env\.(?:example|sample|template|dist|test)")
+_HIDDEN_NAME = re.compile(rf"(\S+?)\s*[=: ]\s*{re.escape(HIDDEN)}")
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
 
 
@@ -41,7 +42,10 @@ def check_secrets(
     """Whether nothing that looks like a secret came with the candidate. Only paths and names are told."""
     found = [
         *(f"variable {printable(name)}" for name in _variables(new) - _variables(old)),
-        *(f"build step {printable(step)[:120]}" for step in _steps(isolation, new) - _steps(isolation, old)),
+        *(
+            f"build step {printable(step)[:120]}"
+            for step in _fresh_steps(_steps(isolation, old), _steps(isolation, new))
+        ),
     ]
     before, after = pair(lambda subject: _suspicious(isolation, subject), old, new)
     if isinstance(after, frozenset):
@@ -60,6 +64,12 @@ def check_secrets(
 def _variables(subject: Subject) -> frozenset[str]:
     pairs = subject.environment.items()
     return frozenset(name for name, value in pairs if value and redact_text(f"{name}={value}") != f"{name}={value}")
+
+
+def _fresh_steps(old: frozenset[str], new: frozenset[str]) -> list[str]:
+    """Steps with a secret whose name none of the image in use has: a rule may change the rest of a step's text."""
+    known = {name for step in old for name in _HIDDEN_NAME.findall(step)}
+    return sorted(step for step in new - old if not known.issuperset(_HIDDEN_NAME.findall(step)) or not known)
 
 
 def _steps(isolation: Isolation, subject: Subject) -> frozenset[str]:

@@ -5,6 +5,7 @@ Whether that is well is for the checks `start`, `probe` and `smoke` to say, whic
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -73,6 +74,9 @@ class Session:
         return f"runs, but {self.unready}" if self.unready else f"ready after {self.ready_seconds or 0:.1f} s, stays up"
 
 
+_OWN_PAGE = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d+)?(/[^\s\"'`|;&)\\]*)")
+
+
 def run_session(
     isolation: Isolation,
     subject: Subject,
@@ -126,7 +130,8 @@ def _watch(
         return Session(exit_code=code, out_of_memory=killed, ready_seconds=ready_seconds, unasked=unasked)
     answers: tuple[Answer, ...] = ()
     if probe is not None and not unready:
-        answers = tuple(_asked(probe, question) for question in _questions(probe, expected, others, context))
+        questions = _questions(probe, expected, others, context, _health_path(subject))
+        answers = tuple(_asked(probe, question) for question in questions)
     smoke = None
     if context.target.smoke is not None and not unready:
         with suppress(Refused):
@@ -188,15 +193,24 @@ def _wait_until_ready(
 
 
 def _questions(
-    probe: Probe, expected: frozenset[int], others: frozenset[int], context: CheckContext
+    probe: Probe, expected: frozenset[int], others: frozenset[int], context: CheckContext, health_path: str
 ) -> list[tuple[int, str | None]]:
-    """Ports and paths to ask for: those of the settings, else `/` of each port that is open."""
+    """Ports and paths to ask for: those of the settings, else `/` of each port that is open, and what the
+    HEALTHCHECK asks."""
     opened = probe.ports() - others
     ports = sorted(opened & expected) or sorted(port for port in opened if port < _FIRST_EPHEMERAL)
     if context.target.probes:
         first = ports[0] if ports else min(expected, default=80)
         return [(probe.port or first, probe.path) for probe in context.target.probes]
-    return [(port, "/") for port in ports[:_PORTS]]
+    asked: list[tuple[int, str | None]] = [(port, "/") for port in ports[:_PORTS]]
+    return [*asked, *((port, health_path) for port in ports[:1] if health_path not in ("", "/"))]
+
+
+def _health_path(subject: Subject) -> str:
+    """The path of a page of its own that an image's HEALTHCHECK asks for; empty where it asks for none."""
+    words = (subject.config.get("Healthcheck") or {}).get("Test")
+    found = _OWN_PAGE.search(" ".join(map(str, words))) if isinstance(words, list) else None
+    return found[1] if found else ""
 
 
 def _asked(probe: Probe, question: tuple[int, str | None]) -> Answer:
@@ -207,7 +221,9 @@ def _asked(probe: Probe, question: tuple[int, str | None]) -> Answer:
         if not failing or attempt == _ASKS - 1:
             break
         time.sleep(1)
-    return answer
+    again = probe.ask(*question)
+    same = (again.status, again.content_type) == (answer.status, answer.content_type)
+    return answer if same else replace(answer, steady=False)
 
 
 def _start_doubles(

@@ -102,7 +102,9 @@ def judged_probe(old: Session, new: Session, context: CheckContext) -> CheckResu
     for answer, probe in zip(old.answers, probes, strict=False):
         other = by_place.get((answer.port, answer.path)) or Answer(answer.port, answer.path, opens=False)
         wrong = _unlike(answer, other, probe)
-        if not _as_asked(answer, probe):
+        if not answer.steady and (probe is None or probe.status is None):
+            broken.append(f"{answer.words} at the image in use, and another time otherwise")
+        elif not _as_asked(answer, probe):
             broken.append(f"{answer.words} at the image in use already" + (f"; {wrong}" if wrong else ""))
         elif wrong:
             unlike.append(wrong)

@@ -87,7 +87,6 @@ def _merged(edits: list[Edit]) -> list[Edit]:
 RULE = Rule(
     technique="R4",
     title="apt without recommended packages",
-    level="safe",
     needs="",
     proof="the packages that went were only recommended, and the application starts and answers as before",
     propose=propose,

@@ -97,7 +97,6 @@ def _uncleaned(draft: Draft, run: Run, caches: list[Cache]) -> Iterator[Edit]:
 RULE = Rule(
     technique="R11",
     title="cache mounts",
-    level="balanced",
     needs="",
     proof="it builds, and the folders of the caches are empty in the image",
     propose=propose,

@@ -301,7 +301,6 @@ def _below(path: str, folder: str) -> bool:
 RULE = Rule(
     technique="R12",
     title="COPY with owner and mode",
-    level="safe",
     needs="",
     proof="files have the same owners and modes as before",
     propose=propose,

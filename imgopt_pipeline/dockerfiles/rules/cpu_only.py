@@ -267,7 +267,6 @@ def _pages(links: Iterable[str]) -> list[str]:
 RULE = Rule(
     technique="R1",
     title="CPU builds of Python packages",
-    level="safe",
     needs="the packages of the image built from it, and whether a container of it can have a GPU",
     proof="torch.version.cuda is None, no NVIDIA package is installed, every module still imports",
     propose=propose,

@@ -50,7 +50,6 @@ def _gone(draft: Draft) -> dict[str, str]:
 RULE = Rule(
     technique="R16",
     title="CUDA's runtime image instead of its devel image",
-    level="balanced",
     needs="the layers of the image built from it",
     proof="every library that the old image found is found, and a GPU call answers where a GPU is",
     propose=propose,

@@ -24,7 +24,6 @@ def _command(draft: Draft, run: Run) -> str:
 RULE = Rule(
     technique="R14",
     title="no debug files",
-    level="aggressive",
     needs="the layers of the image built from it",
     proof="every library resolves and every module imports as before",
     propose=propose,

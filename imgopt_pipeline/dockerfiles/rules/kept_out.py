@@ -175,7 +175,6 @@ def _reason(found: Iterable[str], size_bytes: int, data: str) -> str:
 RULE = Rule(
     technique="R10",
     title="a .dockerignore",
-    level="safe",
     needs="",
     proof="the application starts and answers as before",
     propose=propose,

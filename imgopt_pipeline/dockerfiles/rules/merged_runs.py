@@ -127,7 +127,6 @@ def _needs_no_folder(run: Run) -> bool:
 RULE = Rule(
     technique="R17",
     title="joined RUN steps",
-    level="safe",
     needs="the layers of the image built from it",
     proof="the same files with the same content",
     propose=propose,

@@ -144,7 +144,6 @@ def _named(names: Sequence[str]) -> str:
 RULE = Rule(
     technique="R3",
     title="build tools in a stage of their own",
-    level="safe",
     needs="the layers of the image built from it",
     proof="every library that the old image found is found, every module still imports, and it answers as before",
     propose=propose,

@@ -196,7 +196,6 @@ def _settings(draft: Draft, options: str) -> str:
 RULE = Rule(
     technique="R13",
     title="standalone output of Next.js",
-    level="safe",
     needs="the packages of the image built from it",
     proof="pages, routes and a static file answer as before",
     propose=propose,

@@ -74,7 +74,6 @@ def _cleans(call: Call, cache: Cache) -> bool:
 RULE = Rule(
     technique="R6",
     title="no package caches",
-    level="safe",
     needs="",
     proof="the folders of the caches are empty, and the installed packages are the same",
     propose=propose,

@@ -76,7 +76,6 @@ def _others(draft: Draft, run: Run, size: str) -> Iterator[Step]:
 RULE = Rule(
     technique="R5",
     title="no package lists",
-    level="safe",
     needs="",
     proof="the folders of the package lists are empty, and the installed packages are the same",
     propose=propose,

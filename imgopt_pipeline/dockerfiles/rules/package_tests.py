@@ -23,7 +23,6 @@ def _command(draft: Draft, run: Run) -> str:
 RULE = Rule(
     technique="R9",
     title="no tests of packages",
-    level="balanced",
     needs="the layers of the image built from it",
     proof="every top-level module that could be imported before still can",
     propose=propose,

@@ -149,7 +149,6 @@ def _gone(draft: Draft, build: NodeBuild) -> dict[str, str]:
 RULE = Rule(
     technique="R7",
     title="production dependencies of Node only",
-    level="safe",
     needs="the packages of the image built from it",
     proof="the direct dependencies resolve, and every route answers as before",
     propose=propose,

@@ -96,7 +96,6 @@ def _certificates(draft: Draft) -> list[Edit]:
 RULE = Rule(
     technique="R18",
     title="one CUDA instead of two",
-    level="balanced",
     needs="the files of the image built from it",
     proof="every module still imports, and a GPU call answers where a GPU is",
     propose=propose,

@@ -105,7 +105,6 @@ def _trimming(draft: Draft, needs: Needs, added: Sequence[str]) -> list[Edit] | 
 RULE = Rule(
     technique="R8",
     title="slim base image",
-    level="balanced",
     needs="the packages of the image built from it",
     proof="every library and module that the old image found is found, and it answers as before",
     propose=propose,

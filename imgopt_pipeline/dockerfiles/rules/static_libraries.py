@@ -31,7 +31,6 @@ def _command(draft: Draft, run: Run) -> str:
 RULE = Rule(
     technique="R15",
     title="no static libraries and headers",
-    level="aggressive",
     needs="the layers of the image built from it",
     proof="every module imports and the application answers as before",
     propose=propose,

@@ -77,7 +77,6 @@ def _edits(run: Run, call: Call) -> list[Edit]:
 RULE = Rule(
     technique="R2",
     title="uv instead of pip",
-    level="balanced",
     needs="",
     proof="the same packages in the same versions",
     propose=propose,

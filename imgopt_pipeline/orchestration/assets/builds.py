@@ -31,6 +31,8 @@ class BuildConfig(dg.Config):
     stage: str | None = None
     arguments: list[str] = Field(default_factory=list)
     budget: int | None = None
+    anyway: bool = False
+    write: bool = False
     flatten: bool = False
     prune: list[str] = Field(default_factory=list)
 
@@ -78,6 +80,8 @@ def _options(config: BuildConfig) -> Options:
         stage=config.stage,
         argument_names=tuple(config.arguments),
         budget=config.budget,
+        anyway=config.anyway,
+        write=config.write,
     )
 
 
