@@ -16,10 +16,12 @@ from imgopt_pipeline.dockerfiles.diff import unified_diff
 from imgopt_pipeline.dockerfiles.facts import ByteRange
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite
 from imgopt_pipeline.names import printable
+from imgopt_pipeline.planning.provenance import repository
 from imgopt_pipeline.planning.techniques import LEVELS, TECHNIQUES
 from imgopt_pipeline.redaction import redact_text
 from imgopt_pipeline.units import format_bytes
 
+_WORTH_NAMING = 1_000_000
 Row = Mapping[str, Any]
 Rows = Mapping[str, list[dict[str, Any]]]
 
@@ -134,9 +136,9 @@ def build_view(rows: Rows) -> Iterator[RenderableType]:
         return
     if build["candidate_reference"]:
         yield f"Candidate: {build['candidate_reference']}; nothing that runs was touched."
-        name = build["reference"]
+        name, before = build["reference"], f"{repository(build['reference'])}:before"
+        yield f"To keep a way back: docker image tag {build['source_image_id'].removeprefix('sha256:')[:12]} {before}."
         yield f"To take it: docker image tag {build['candidate_reference']} {name}, then recreate its containers."
-        yield f"To go back: docker image tag {build['source_image_id'][7:19]} {name}; keep a name for it until then."
     yield from _further_lines(further)
     rules = [row for row in rows["build_rules"] if row["decision"] != "left out"]
     if rules:

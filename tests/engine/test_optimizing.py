@@ -100,6 +100,8 @@ def test_a_compose_service_is_found_rebuilt_checked_and_kept(bench: Bench) -> No
     assert {row["seconds"] for row in again["build_checks"]} == {0.0}  # told from the run before
     assert (project.folder / "Dockerfile.before-imgopt").read_text() == text
     assert "COPY --chown=1000:1000" in project.dockerfile.read_text()
+    assert (project.folder / ".dockerignore").read_text().split() == [".git"]
+    assert second["remarks"][0].startswith(f"Wrote {project.dockerfile}; what it was is ")
     assert_recorded(bench, build)
 
 
