@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from imgopt_pipeline import progress
-from imgopt_pipeline.builds.building import BuildFailed, build
-from imgopt_pipeline.builds.check_conditions import check_conditions
+from imgopt_pipeline.builds.builder.building import BuildFailed, build
+from imgopt_pipeline.builds.builder.labels import candidate_labels, inherited_labels
 from imgopt_pipeline.builds.checks.candidate import check_candidate
+from imgopt_pipeline.builds.checks.conditions import check_conditions
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
-from imgopt_pipeline.builds.history_match import compare_history
-from imgopt_pipeline.builds.history_steps import history_steps
 from imgopt_pipeline.builds.image_facts import claim_groups, reachable_claims, stored_bytes
-from imgopt_pipeline.builds.labels import candidate_labels, inherited_labels
 from imgopt_pipeline.builds.models import FAILED, BuildRequest, Built, CheckResult
 from imgopt_pipeline.builds.preparing import Preparation
+from imgopt_pipeline.builds.sources.history_match import compare_history
+from imgopt_pipeline.builds.sources.history_steps import history_steps
 from imgopt_pipeline.dockerfiles.parsing import parse
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite
 from imgopt_pipeline.errors import ImageNotFound

@@ -9,18 +9,18 @@ from typing import Any
 
 from imgopt_pipeline import __version__
 from imgopt_pipeline.builds.attempting import subject_of
+from imgopt_pipeline.builds.builder.cleaning_up import ATTEMPT_REPOSITORY, built_before, remove_attempts, sweep_attempts
+from imgopt_pipeline.builds.builder.disk_space import check_disk_space, needed_bytes
+from imgopt_pipeline.builds.builder.flattening import flatten
+from imgopt_pipeline.builds.builder.labels import candidate_labels
 from imgopt_pipeline.builds.checks.candidate import check_candidate
 from imgopt_pipeline.builds.checks.subjects import CheckContext
-from imgopt_pipeline.builds.cleaning_up import ATTEMPT_REPOSITORY, built_before, remove_attempts, sweep_attempts
-from imgopt_pipeline.builds.disk_space import check_disk_space, needed_bytes
-from imgopt_pipeline.builds.flattening import flatten
 from imgopt_pipeline.builds.image_facts import stored_bytes
 from imgopt_pipeline.builds.keeping import keep
-from imgopt_pipeline.builds.labels import candidate_labels
 from imgopt_pipeline.builds.models import FAILED
 from imgopt_pipeline.builds.preparing import InUse
 from imgopt_pipeline.builds.rows import Rows, check_row, gain_words
-from imgopt_pipeline.builds.sources import target_of
+from imgopt_pipeline.builds.sources.finding import target_of
 from imgopt_pipeline.errors import ImageNotFound
 from imgopt_pipeline.examining import Examination, examine_image
 from imgopt_pipeline.hosts.engine import EngineHost

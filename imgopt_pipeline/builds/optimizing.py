@@ -14,9 +14,7 @@ from pathlib import Path
 
 from imgopt_pipeline.builds.attempting import Attempt, ignore_text, subject_of, try_rewrite
 from imgopt_pipeline.builds.bisecting import Search, Techniques, Verdict, largest_passing
-from imgopt_pipeline.builds.check_conditions import FILE_NAME as CONDITIONS_FILE
-from imgopt_pipeline.builds.checks.subjects import Subject
-from imgopt_pipeline.builds.cleaning_up import (
+from imgopt_pipeline.builds.builder.cleaning_up import (
     ATTEMPT_REPOSITORY,
     built_before,
     drop_build_cache,
@@ -24,8 +22,10 @@ from imgopt_pipeline.builds.cleaning_up import (
     remove_attempts,
     sweep_attempts,
 )
-from imgopt_pipeline.builds.contexts import measure_context
-from imgopt_pipeline.builds.disk_space import check_disk_space, needed_bytes
+from imgopt_pipeline.builds.builder.contexts import measure_context
+from imgopt_pipeline.builds.builder.disk_space import check_disk_space, needed_bytes
+from imgopt_pipeline.builds.checks.conditions import FILE_NAME as CONDITIONS_FILE
+from imgopt_pipeline.builds.checks.subjects import Subject
 from imgopt_pipeline.builds.keeping import keep
 from imgopt_pipeline.builds.leftovers import sweep_folders
 from imgopt_pipeline.builds.measuring import measured_gains

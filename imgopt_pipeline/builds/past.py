@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from imgopt_pipeline.builds.check_conditions import read_conditions
+from imgopt_pipeline.builds.checks.conditions import read_conditions
 from imgopt_pipeline.builds.models import PASSED, CheckResult
 from imgopt_pipeline.errors import StorageError
 from imgopt_pipeline.planning.facts import Record, load_records

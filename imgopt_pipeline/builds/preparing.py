@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from imgopt_pipeline import progress
-from imgopt_pipeline.builds.capabilities import BuilderCapabilities, capabilities
-from imgopt_pipeline.builds.history_steps import history_steps
+from imgopt_pipeline.builds.builder.capabilities import BuilderCapabilities, capabilities
 from imgopt_pipeline.builds.image_facts import claim_groups, image_facts, reachable_claims
 from imgopt_pipeline.builds.measuring import expected_gains, total
 from imgopt_pipeline.builds.models import Source
 from imgopt_pipeline.builds.past import Past
-from imgopt_pipeline.builds.sources import find_source, target_of
+from imgopt_pipeline.builds.sources.finding import find_source, target_of
+from imgopt_pipeline.builds.sources.history_steps import history_steps
 from imgopt_pipeline.dockerfiles.context import read_context
 from imgopt_pipeline.dockerfiles.drafts import Rule
 from imgopt_pipeline.dockerfiles.facts import BuilderFacts, ByteRange, ContextFacts, ImageFacts, PackageSources

@@ -135,7 +135,7 @@ def builds(
 def _flatten(
     settings: Settings, host_name: str, target: str, prune: str, *, yes: bool, dry_run: bool, json: bool
 ) -> None:
-    from imgopt_pipeline.builds.flattening import LayerFilter
+    from imgopt_pipeline.builds.builder.flattening import LayerFilter
     from imgopt_pipeline.builds.preparing import engine_of, look_up
     from imgopt_pipeline.hosts.opening import open_host
 

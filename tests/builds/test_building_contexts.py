@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgopt_pipeline.builds.contexts import (
+from imgopt_pipeline.builds.builder.contexts import (
     ContextUnreadable,
     context_entries,
     effective_ignore_text,

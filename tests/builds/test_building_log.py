@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgopt_pipeline.builds.build_log import BuildLog, Failure, Redactor
+from imgopt_pipeline.builds.builder.build_log import BuildLog, Failure, Redactor
 
 FAILING_STEP = """\
 #0 building with "default" instance using docker driver

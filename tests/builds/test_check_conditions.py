@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from imgopt_pipeline.builds.check_conditions import check_conditions
+from imgopt_pipeline.builds.checks.conditions import check_conditions
 from imgopt_pipeline.builds.checks.subjects import CheckContext
 from imgopt_pipeline.builds.models import PASSED, UNVERIFIED, CheckResult
 from imgopt_pipeline.builds.past import Past

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import orjson
 import pytest
 
-from imgopt_pipeline.builds.flattening import NAMED_PATTERNS, LayerFilter, filtered_tar, flat_config
+from imgopt_pipeline.builds.builder.flattening import NAMED_PATTERNS, LayerFilter, filtered_tar, flat_config
 from imgopt_pipeline.errors import SettingsError, UnreadableLayer
 
 CAPABILITY = b"\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\xff\xfe\x00\x00\x00\x00\x00\x00".decode(

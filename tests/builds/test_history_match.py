@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgopt_pipeline.builds.expected_steps import UNKNOWN, expanded_pattern, exposed_ports, fits
-from imgopt_pipeline.builds.history_match import Comparison, compare_history
-from imgopt_pipeline.builds.history_steps import _bounded, history_steps
+from imgopt_pipeline.builds.sources.expected_steps import UNKNOWN, expanded_pattern, exposed_ports, fits
+from imgopt_pipeline.builds.sources.history_match import Comparison, compare_history
+from imgopt_pipeline.builds.sources.history_steps import _bounded, history_steps
 from imgopt_pipeline.dockerfiles.parsing import DockerfileError, parse
 
 DOCKERFILE = r"""ARG BASE=python:3.11

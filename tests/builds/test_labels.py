@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from imgopt_pipeline.builds.labels import OWN_LABELS, inherited_labels
+from imgopt_pipeline.builds.builder.labels import OWN_LABELS, inherited_labels
 
 
 def test_labels_of_compose_and_of_pipelines_are_kept() -> None:

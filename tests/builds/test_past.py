@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from imgopt_pipeline.builds.check_conditions import FILE_NAME
+from imgopt_pipeline.builds.checks.conditions import FILE_NAME
 from imgopt_pipeline.builds.models import CheckResult, Outcome
 from imgopt_pipeline.builds.past import NOTHING, load_past
 from imgopt_pipeline.errors import StorageError

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from imgopt_pipeline.builds.attempting import Attempt
-from imgopt_pipeline.builds.capabilities import BuilderCapabilities
+from imgopt_pipeline.builds.builder.capabilities import BuilderCapabilities
 from imgopt_pipeline.builds.models import CheckResult, Source
 from imgopt_pipeline.builds.optimizing import FAILED, KEPT, NOTHING_TO_CHANGE, Optimization
 from imgopt_pipeline.builds.past import NOTHING

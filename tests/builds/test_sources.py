@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from imgopt_pipeline.builds.compose_builds import ServiceBuild, service_build
-from imgopt_pipeline.builds.compose_files import ComposeError, ComposeProject, with_values
-from imgopt_pipeline.builds.history_match import Comparison
-from imgopt_pipeline.builds.history_steps import history_steps
 from imgopt_pipeline.builds.models import Source
-from imgopt_pipeline.builds.sources import SourceNotFound, find_source, target_of
+from imgopt_pipeline.builds.sources.compose_builds import ServiceBuild, service_build
+from imgopt_pipeline.builds.sources.compose_files import ComposeError, ComposeProject, with_values
+from imgopt_pipeline.builds.sources.finding import SourceNotFound, find_source, target_of
+from imgopt_pipeline.builds.sources.history_match import Comparison
+from imgopt_pipeline.builds.sources.history_steps import history_steps
 from imgopt_pipeline.dockerfiles.parsing import DockerfileError
 from imgopt_pipeline.errors import SettingsError
 from imgopt_pipeline.hosts.models import Container, Image

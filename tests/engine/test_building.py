@@ -19,19 +19,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from imgopt_pipeline.builds.building import BuildFailed, build
-from imgopt_pipeline.builds.capabilities import BuilderCapabilities, capabilities
-from imgopt_pipeline.builds.cleaning_up import (
+from imgopt_pipeline.builds.builder.building import BuildFailed, build
+from imgopt_pipeline.builds.builder.capabilities import BuilderCapabilities, capabilities
+from imgopt_pipeline.builds.builder.cleaning_up import (
     ATTEMPT_REPOSITORY,
     built_before,
     prune_build_cache,
     remove_attempts,
     sweep_attempts,
 )
-from imgopt_pipeline.builds.contexts import context_entries
-from imgopt_pipeline.builds.disk_space import NotEnoughSpace, check_disk_space
-from imgopt_pipeline.builds.flattening import flatten
-from imgopt_pipeline.builds.labels import candidate_labels
+from imgopt_pipeline.builds.builder.contexts import context_entries
+from imgopt_pipeline.builds.builder.disk_space import NotEnoughSpace, check_disk_space
+from imgopt_pipeline.builds.builder.flattening import flatten
+from imgopt_pipeline.builds.builder.labels import candidate_labels
 from imgopt_pipeline.builds.models import BuildRequest
 from imgopt_pipeline.dockerfiles.ignore_file import ignore_file
 from imgopt_pipeline.hosts.connection import EngineAddress
@@ -210,7 +210,7 @@ def test_values_are_in_no_process_list(classic_ground: Ground) -> None:
     script = f"""
     import sys
     from pathlib import Path
-    from imgopt_pipeline.builds.building import build
+    from imgopt_pipeline.builds.builder.building import build
     from imgopt_pipeline.builds.models import BuildRequest
     from imgopt_pipeline.hosts.connection import EngineAddress
     from imgopt_pipeline.hosts.engine import EngineHost

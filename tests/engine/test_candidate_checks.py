@@ -25,6 +25,7 @@ import pytest
 
 from imgopt_pipeline.builds.checks.application import usage_of
 from imgopt_pipeline.builds.checks.candidate import check_candidate
+from imgopt_pipeline.builds.checks.isolation import Isolation, sweep
 from imgopt_pipeline.builds.checks.node_modules import check_node_modules
 from imgopt_pipeline.builds.checks.probing import probe_of
 from imgopt_pipeline.builds.checks.python_modules import check_python_modules
@@ -32,9 +33,8 @@ from imgopt_pipeline.builds.checks.secret_files import check_secrets
 from imgopt_pipeline.builds.checks.shared_libraries import check_shared_libraries
 from imgopt_pipeline.builds.checks.side_by_side import SideBySide
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
-from imgopt_pipeline.builds.isolation import Isolation, sweep
+from imgopt_pipeline.builds.checks.surroundings import Surroundings
 from imgopt_pipeline.builds.models import CheckResult
-from imgopt_pipeline.builds.surroundings import Surroundings
 from imgopt_pipeline.errors import Interrupted
 from imgopt_pipeline.hosts.connection import EngineAddress
 from imgopt_pipeline.hosts.engine import EngineHost

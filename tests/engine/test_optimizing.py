@@ -20,8 +20,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from imgopt_pipeline.builds.cleaning_up import sweep_attempts
-from imgopt_pipeline.builds.isolation import sweep
+from imgopt_pipeline.builds.builder.cleaning_up import sweep_attempts
+from imgopt_pipeline.builds.checks.isolation import sweep
 from imgopt_pipeline.hosts.connection import EngineAddress
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import sweep_helpers

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from imgopt_pipeline.builds.history_match import Comparison, compare_history
-from imgopt_pipeline.builds.history_steps import history_steps
 from imgopt_pipeline.builds.models import Source
-from imgopt_pipeline.builds.sources import find_source
+from imgopt_pipeline.builds.sources.finding import find_source
+from imgopt_pipeline.builds.sources.history_match import Comparison, compare_history
+from imgopt_pipeline.builds.sources.history_steps import history_steps
 from imgopt_pipeline.dockerfiles.parsing import parse
 from imgopt_pipeline.hosts.connection import EngineAddress
 from imgopt_pipeline.hosts.engine import EngineHost

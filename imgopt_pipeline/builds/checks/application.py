@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject, variables
-from imgopt_pipeline.builds.surroundings import Surroundings
+from imgopt_pipeline.builds.checks.surroundings import Surroundings
 
 HOST_NAME = "imgopt-check"
 _HEALTHCHECK_NANOSECONDS = 2_000_000_000

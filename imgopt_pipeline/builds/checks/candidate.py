@@ -20,9 +20,9 @@ from imgopt_pipeline.builds.checks import (
     starting,
 )
 from imgopt_pipeline.builds.checks.application import usage_of
+from imgopt_pipeline.builds.checks.isolation import Isolation
 from imgopt_pipeline.builds.checks.side_by_side import SideBySide
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
-from imgopt_pipeline.builds.isolation import Isolation
 from imgopt_pipeline.builds.models import CheckResult
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import engine_errors

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from imgopt_pipeline.builds.checks.application import Usage
 from imgopt_pipeline.builds.checks.image_paths import ImagePaths
+from imgopt_pipeline.builds.checks.isolation import Isolation
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
-from imgopt_pipeline.builds.isolation import Isolation
 from imgopt_pipeline.builds.models import FAILED, PASSED, UNVERIFIED, CheckResult
 from imgopt_pipeline.names import printable
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import requests
 
-from imgopt_pipeline.builds.isolation import Isolation, asking
+from imgopt_pipeline.builds.checks.isolation import Isolation, asking
 from imgopt_pipeline.names import printable
 
 _LINKS = 20

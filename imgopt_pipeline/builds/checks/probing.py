@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from imgopt_pipeline.builds.isolation import Isolation, Refused
+from imgopt_pipeline.builds.checks.isolation import Isolation, Refused
 from imgopt_pipeline.names import printable
 
 SECONDS = 10.0

@@ -12,13 +12,13 @@ import orjson
 
 from imgopt_pipeline.builds.checks.application import Usage
 from imgopt_pipeline.builds.checks.image_paths import ImagePaths
+from imgopt_pipeline.builds.checks.isolation import Isolation, Refused
 from imgopt_pipeline.builds.checks.packages import explained_removals, normalised
 from imgopt_pipeline.builds.checks.side_by_side import SideBySide
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
+from imgopt_pipeline.builds.checks.surroundings import Surroundings
 from imgopt_pipeline.builds.checks.suspects import every_suspect
-from imgopt_pipeline.builds.isolation import Isolation, Refused
 from imgopt_pipeline.builds.models import FAILED, PASSED, UNVERIFIED, CheckResult
-from imgopt_pipeline.builds.surroundings import Surroundings
 from imgopt_pipeline.names import printable
 from imgopt_pipeline.redaction import redact_text
 from imgopt_pipeline.units import count

@@ -13,11 +13,11 @@ from importlib import resources
 from typing import Any
 
 from imgopt_pipeline.builds.checks.image_paths import ImagePaths
+from imgopt_pipeline.builds.checks.isolation import Isolation, Refused, asking
 from imgopt_pipeline.builds.checks.side_by_side import SideBySide
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
-from imgopt_pipeline.builds.isolation import Isolation, Refused, asking
+from imgopt_pipeline.builds.checks.surroundings import Surroundings
 from imgopt_pipeline.builds.models import FAILED, PASSED, UNVERIFIED, CheckResult
-from imgopt_pipeline.builds.surroundings import Surroundings
 from imgopt_pipeline.names import printable
 from imgopt_pipeline.redaction import HIDDEN, redact_text
 from imgopt_pipeline.units import count

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgopt_pipeline.builds.checks.application import HOST_NAME, Usage, application, expected_ports
+from imgopt_pipeline.builds.checks.isolation import Isolation, Ran, Refused
 from imgopt_pipeline.builds.checks.probing import Answer, Probe, probe_of
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
+from imgopt_pipeline.builds.checks.surroundings import Surroundings
 from imgopt_pipeline.builds.checks.wanting import Wanted, wanted_by
-from imgopt_pipeline.builds.isolation import Isolation, Ran, Refused
-from imgopt_pipeline.builds.surroundings import Surroundings
 from imgopt_pipeline.errors import ImageNotFound
 from imgopt_pipeline.names import printable
 from imgopt_pipeline.redaction import HIDDEN, redact_text

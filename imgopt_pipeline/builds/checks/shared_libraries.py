@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 
+from imgopt_pipeline.builds.checks.isolation import Isolation, Refused
 from imgopt_pipeline.builds.checks.side_by_side import SideBySide
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
+from imgopt_pipeline.builds.checks.surroundings import Surroundings
 from imgopt_pipeline.builds.checks.suspects import every_suspect
-from imgopt_pipeline.builds.isolation import Isolation, Refused
 from imgopt_pipeline.builds.models import FAILED, PASSED, UNVERIFIED, CheckResult
-from imgopt_pipeline.builds.surroundings import Surroundings
 from imgopt_pipeline.names import printable
 from imgopt_pipeline.units import count
 

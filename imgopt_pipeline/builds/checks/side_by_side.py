@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from imgopt_pipeline.builds.checks.isolation import Isolation
 from imgopt_pipeline.builds.checks.subjects import Subject
-from imgopt_pipeline.builds.isolation import Isolation
 
 Result = TypeVar("Result")
 

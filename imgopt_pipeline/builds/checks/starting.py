@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from imgopt_pipeline.builds.checks.application import Usage, application, memory_limit
+from imgopt_pipeline.builds.checks.isolation import Isolation, Ran, Refused
 from imgopt_pipeline.builds.checks.probing import Answer
 from imgopt_pipeline.builds.checks.session import Session, run_session, smoke_command
 from imgopt_pipeline.builds.checks.side_by_side import SideBySide
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
 from imgopt_pipeline.builds.checks.suspects import every_suspect, suspects_of
 from imgopt_pipeline.builds.checks.wanting import advice
-from imgopt_pipeline.builds.isolation import Isolation, Ran, Refused
 from imgopt_pipeline.builds.models import FAILED, PASSED, UNVERIFIED, CheckResult
 from imgopt_pipeline.names import printable
 from imgopt_pipeline.redaction import redact_text

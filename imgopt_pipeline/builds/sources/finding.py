@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgopt_pipeline.builds.compose_builds import ServiceBuild, service_build
-from imgopt_pipeline.builds.compose_files import ELSEWHERE, ComposeError, ComposeProject
-from imgopt_pipeline.builds.history_match import Comparison, compare_history
-from imgopt_pipeline.builds.history_steps import HistoryStep
 from imgopt_pipeline.builds.models import Source
+from imgopt_pipeline.builds.sources.compose_builds import ServiceBuild, service_build
+from imgopt_pipeline.builds.sources.compose_files import ELSEWHERE, ComposeError, ComposeProject
+from imgopt_pipeline.builds.sources.history_match import Comparison, compare_history
+from imgopt_pipeline.builds.sources.history_steps import HistoryStep
 from imgopt_pipeline.dockerfiles.models import Dockerfile, Stage
 from imgopt_pipeline.dockerfiles.parsing import parse
 from imgopt_pipeline.errors import ImgoptError, SettingsError

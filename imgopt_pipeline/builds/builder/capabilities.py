@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from imgopt_pipeline.builds.docker_command import (
+from imgopt_pipeline.builds.builder.docker_command import (
     TimeLimitReached,
     command_environment,
     docker_program,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from imgopt_pipeline.builds.surroundings import Surroundings
+from imgopt_pipeline.builds.checks.surroundings import Surroundings
 from imgopt_pipeline.errors import HostUnreachable, ImageNotFound, ImgoptError
 from imgopt_pipeline.hosts.docker_sdk import APIError, DockerException, NotFound
 from imgopt_pipeline.hosts.engine_files import HELPER_LABEL, LOST_CONNECTION, SWEEP_AGE_SECONDS

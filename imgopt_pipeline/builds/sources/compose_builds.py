@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imgopt_pipeline.builds.compose_files import (
+from imgopt_pipeline.builds.sources.compose_files import (
     ELSEWHERE,
     ComposeError,
     ComposeProject,

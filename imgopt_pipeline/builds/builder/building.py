@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from imgopt_pipeline import progress
-from imgopt_pipeline.builds.build_command import (
+from imgopt_pipeline.builds.builder.build_command import (
     CLASSIC_DOCKERFILE,
     argument_environment,
     buildkit_words,
     classic_words,
 )
-from imgopt_pipeline.builds.build_log import BuildLog, Failure, Reason, Redactor, step_text
-from imgopt_pipeline.builds.capabilities import BuilderCapabilities, capabilities
-from imgopt_pipeline.builds.contexts import ContextUnreadable, check_context, write_context
-from imgopt_pipeline.builds.docker_command import (
+from imgopt_pipeline.builds.builder.build_log import BuildLog, Failure, Reason, Redactor, step_text
+from imgopt_pipeline.builds.builder.capabilities import BuilderCapabilities, capabilities
+from imgopt_pipeline.builds.builder.contexts import ContextUnreadable, check_context, write_context
+from imgopt_pipeline.builds.builder.docker_command import (
     TimeLimitReached,
     command_environment,
     docker_program,

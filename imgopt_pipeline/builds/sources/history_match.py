@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from imgopt_pipeline.builds.expected_steps import (
+from imgopt_pipeline.builds.sources.expected_steps import (
     UNKNOWN,
     Expectation,
     Expected,
@@ -20,7 +20,7 @@ from imgopt_pipeline.builds.expected_steps import (
     fits,
     squeezed,
 )
-from imgopt_pipeline.builds.history_steps import HistoryStep
+from imgopt_pipeline.builds.sources.history_steps import HistoryStep
 from imgopt_pipeline.dockerfiles.models import Dockerfile, Stage
 from imgopt_pipeline.hosts.image_config import familiar
 from imgopt_pipeline.names import printable

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from imgopt_pipeline.builds.contexts import IGNORE_NAME
+from imgopt_pipeline.builds.builder.contexts import IGNORE_NAME
 from imgopt_pipeline.builds.models import BuildRequest
 from imgopt_pipeline.errors import SettingsError
 

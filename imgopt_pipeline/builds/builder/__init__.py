@@ -1,0 +1,1 @@
+"""The engine's builder: what it can do, builds through the docker command, and taking off what they left."""
