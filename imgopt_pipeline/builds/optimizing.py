@@ -208,7 +208,8 @@ class _Campaign:
             if technique not in kept:
                 failures = [a for a in self.attempts if not a.passed and technique in a.rewritten.techniques]
                 # The failure with the fewest other rules besides tells most about this one.
-                result[technique] = min(failures, key=lambda a: len(set(a.rewritten.techniques) - kept)).detail
+                told = min(failures, key=lambda a: len(set(a.rewritten.techniques) - kept), default=None)
+                result[technique] = told.detail if told is not None else "the candidate without it is smaller"
         return result
 
     def why_none(self) -> str:
