@@ -24,6 +24,7 @@ import urllib3
 from imgopt_pipeline.errors import HostUnreachable, UnreadableLayer
 from imgopt_pipeline.hosts.docker_sdk import APIError, DockerException, Mount, NotFound, decode_json_header
 from imgopt_pipeline.hosts.read_ahead import ReadAhead
+from imgopt_pipeline.interrupts import interrupts_deferred
 from imgopt_pipeline.names import printable
 
 HELPER_LABEL = "imgopt.helper"
@@ -80,10 +81,11 @@ class HelperFiles:
             raise
         except BaseException:
             # Interrupted before the answer came: the engine may still be making it.
-            for _ in range(_REMOVE_TRIES):
-                if self._remove():
-                    break
-                time.sleep(0.05)
+            with interrupts_deferred():
+                for _ in range(_REMOVE_TRIES):
+                    if self._remove():
+                        break
+                    time.sleep(0.05)
             raise
 
     @contextlib.contextmanager
@@ -138,12 +140,8 @@ class HelperFiles:
 
     def remove(self) -> None:
         """Take the helper off the host."""
-        try:
+        with interrupts_deferred():
             self._remove()
-        except BaseException:
-            # Interrupted in the middle of it: once more, because nobody else will.
-            self._remove()
-            raise
 
     def _remove(self) -> bool:
         """Whether there was one, and it went."""

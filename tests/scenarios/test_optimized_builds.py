@@ -1,6 +1,6 @@
 """Real applications optimized by `imgopt optimize` as a user would: measured, checked, asked the same questions.
 
-The cases that need gigabytes run where IMGOPT_SCENARIOS=1 asks for them (`make scenarios`).
+The cases that need gigabytes or minutes run where IMGOPT_SCENARIOS=1 asks for them (`make scenarios`).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from tests.scenarios.cases import (
 SECONDS = 1_800
 ROOT = Path("/var/tmp")
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(2 * SECONDS)]
-gigabytes = pytest.mark.skipif(
-    os.environ.get("IMGOPT_SCENARIOS") != "1", reason="gigabytes of packages: `make scenarios` runs it"
+at_leisure = pytest.mark.skipif(
+    os.environ.get("IMGOPT_SCENARIOS") != "1", reason="takes gigabytes or minutes: `make scenarios` runs it"
 )
 
 
@@ -175,6 +175,7 @@ def test_compilers_and_caches_left_in(daemon: Daemon, tmp_path: Path) -> None:
     assert result.smaller >= 0.5
 
 
+@at_leisure
 def test_a_test_helper_imported_at_run_time(daemon: Daemon, tmp_path: Path) -> None:
     result = optimized(daemon, PLANNER, tmp_path, "balanced")
     assert result.build["dropped"] == ["R9"]
@@ -190,14 +191,14 @@ def test_already_good(daemon: Daemon, tmp_path: Path) -> None:
     assert result.rows["build_attempts"] == []
 
 
-@gigabytes
+@at_leisure
 def test_nextjs(daemon: Daemon, tmp_path: Path) -> None:
     result = optimized(daemon, STOREFRONT, tmp_path, "balanced")
     assert "R13" in techniques(result)
     assert result.smaller >= 0.5
 
 
-@gigabytes
+@at_leisure
 def test_torch_without_a_gpu(daemon: Daemon, tmp_path: Path) -> None:
     folder = next((folder for folder in wheel_folders() if any(folder.glob("torch-*+cpu-*.whl"))), None)
     if folder is None:
@@ -210,7 +211,7 @@ def test_torch_without_a_gpu(daemon: Daemon, tmp_path: Path) -> None:
     assert daemon.docker("run", "--rm", "--entrypoint=python", reference, "-c", code) == "None"
 
 
-@gigabytes
+@at_leisure
 def test_torch_with_a_gpu_granted(daemon: Daemon, tmp_path: Path) -> None:
     result = optimized(daemon, TRANSCRIBER_GPU, tmp_path, "balanced")
     assert "R1" not in techniques(result)
@@ -221,7 +222,7 @@ def test_torch_with_a_gpu_granted(daemon: Daemon, tmp_path: Path) -> None:
     assert daemon.docker("run", "--rm", "--entrypoint=python", reference, "-c", code).startswith("13")
 
 
-@gigabytes
+@at_leisure
 def test_tensorflow_without_a_gpu(daemon: Daemon, tmp_path: Path) -> None:
     result = optimized(daemon, SEGMENTER, tmp_path, "balanced")
     assert "R1" in techniques(result)
