@@ -109,7 +109,7 @@ def test_compose_services_are_found_and_their_lines_lead_to_layers(
     worker, compared = source(host, classic, "example/worker:1")
 
     assert (worker.dockerfile, worker.context) == (project / "worker/Dockerfile", project)
-    assert (worker.agrees, worker.remarks) == (True, ("the compose file builds it in the network host",))
+    assert (worker.agrees, worker.remarks, worker.network) == (True, (), "host")
     assert (compared.share, compared.layers) == (1.0, {2: 1, 3: 2, 5: 3})
 
 
