@@ -238,7 +238,7 @@ def test_reading_commands_import_no_dagster_and_no_pandas(home: Path, imgopt: Ru
     program = (
         "import atexit, sys\n"
         f"atexit.register(lambda: print('heavy:', sorted({heavy} & set(sys.modules)), file=sys.stderr))\n"
-        f"sys.argv = ['imgopt', *{command!r}]\nfrom imgopt_pipeline.cli.app import main\nmain()"
+        f"sys.argv = ['imgopt', *{command!r}]\nfrom imgopt_pipeline.cli.app import run\nrun()"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment(home), cwd=home, capture_output=True, text=True

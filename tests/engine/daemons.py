@@ -5,6 +5,7 @@ each of the two image stores. Does not belong here: fixtures (`conftest.py`) and
 """
 
 import io
+import itertools
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +32,7 @@ STOP_SECONDS = 30
 LONGEST_HOME = 107 - len("/exec/containerd/containerd.sock.ttrpc")
 #: Fixed, so that the same input makes the same layer.
 MTIME = 1_577_836_800
+_STARTED = itertools.count()
 
 
 class EngineError(RuntimeError):
@@ -130,6 +133,37 @@ def private_daemon(kind: Kind, root: Path, *options: str) -> Iterator[Daemon]:
         remove_home(daemon.home)
 
 
+def restart(daemon: Daemon) -> None:
+    """Start a daemon again that was killed; it ends with its folder."""
+    (daemon.home / "pid").unlink(missing_ok=True)
+    # Its containerd went with it; where nobody has noted its end yet, the next would wait ten seconds.
+    (daemon.exec_root / "containerd" / "containerd.pid").unlink(missing_ok=True)
+    _wait_until_it_answers(daemon, _start(daemon, ()))
+
+
+@contextmanager
+def restarted_later(daemon: Daemon) -> Iterator[threading.Event]:
+    """An engine that was killed and is back after a second; the event tells when.
+
+    It ends with the thread that starts it, which is kept until the block is left.
+    """
+    back, over = threading.Event(), threading.Event()
+
+    def start() -> None:
+        time.sleep(1)
+        restart(daemon)
+        back.set()
+        over.wait()
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        yield back
+    finally:
+        over.set()
+        thread.join()
+
+
 def new_home(root: Path) -> Path:
     """An empty folder below `root`; those of test runs that were killed are removed first."""
     _remove_abandoned(root)
@@ -198,6 +232,9 @@ def _entry(name: str, kind: bytes, mode: int, size: int = 0, target: str = "") -
 def _settings(kind: Kind) -> dict[str, object]:
     """The daemon's configuration file; both stores are asked for by name, as defaults differ by release."""
     settings: dict[str, object] = {"features": {"containerd-snapshotter": kind == "containerd"}}
+    # A range of networks for each daemon: of two with the same one, one is not reached from here.
+    base = f"10.{16 + os.getpid() % 200}.{next(_STARTED) % 4 * 64}.0/18"
+    settings["default-address-pools"] = [{"base": base, "size": 24}]
     # The classic store trusts registries of this machine unasked, the other does not.
     settings["insecure-registries"] = ["127.0.0.0/8"]
     if kind == "classic":
@@ -208,9 +245,9 @@ def _settings(kind: Kind) -> dict[str, object]:
 def _start(daemon: Daemon, options: Sequence[str]) -> subprocess.Popen[bytes]:
     config = daemon.home / "daemon.json"
     config.write_text(json.dumps(_settings(daemon.kind)))
-    (daemon.home / "client").mkdir()
+    (daemon.home / "client").mkdir(exist_ok=True)
     plugins = Path.home() / ".docker" / "cli-plugins"
-    if plugins.is_dir():
+    if plugins.is_dir() and not (daemon.home / "client" / "cli-plugins").exists():
         (daemon.home / "client" / "cli-plugins").symlink_to(plugins)
     command = ["setpriv", "--pdeathsig", "TERM", "dockerd", f"--config-file={config}", f"--host={daemon.url}"]
     command += [f"--data-root={daemon.data_root}", f"--exec-root={daemon.exec_root}"]

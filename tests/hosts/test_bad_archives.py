@@ -537,8 +537,8 @@ def measured(*arguments: str, home: Path) -> tuple[subprocess.CompletedProcess[s
         "peak = lambda: re.search(r'VmHWM:\\s+(\\d+)', status.read_text())[1]\n"
         "atexit.register(lambda result=pathlib.Path(sys.argv[1]): result.write_text(peak()))\n"
         f"sys.argv = ['imgopt', *{list(arguments)!r}]\n"
-        "from imgopt_pipeline.cli.app import main\n"
-        "main()\n"
+        "from imgopt_pipeline.cli.app import run\n"
+        "run()\n"
     )
     result = home / "peak"
     done = subprocess.run(
