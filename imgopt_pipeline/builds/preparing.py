@@ -30,7 +30,8 @@ from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import engine_errors
 from imgopt_pipeline.hosts.models import Container, Image
 from imgopt_pipeline.hosts.opening import AnyHost
-from imgopt_pipeline.planning.candidates import SOURCE_LABEL
+from imgopt_pipeline.names import printable
+from imgopt_pipeline.planning.candidates import SET_ASIDE, SOURCE_LABEL
 from imgopt_pipeline.planning.facts import ClaimGroup
 from imgopt_pipeline.planning.techniques import LEVELS
 from imgopt_pipeline.settings import Settings, TargetSettings
@@ -161,15 +162,18 @@ def engine_of(host: AnyHost) -> EngineHost:
 
 
 def look_up(host: EngineHost, target: str) -> InUse:
-    """The image that a reference, an ID or a container names. Raises ImageNotFound, HostUnreachable."""
+    """The image that a reference, an ID, a container or a compose service names.
+
+    Raises ImageNotFound, also where the service runs several, and HostUnreachable.
+    """
     containers = host.containers()
     try:
         image = host.image(target)
     except ImageNotFound:
-        named = next((one for one in containers if target in (one.name, one.container_id)), None)
-        if named is None:
+        image_id = image_run_by(target, containers)
+        if image_id is None:
             raise
-        image = host.image(named.image_id)
+        image = host.image(image_id)
     asked = [one for one in image.references if target in (one, one.removesuffix(":latest"))]
     others = [one for one in image.references if one not in asked]
     image = replace(image, references=(*asked, *others))
@@ -180,6 +184,30 @@ def look_up(host: EngineHost, target: str) -> InUse:
         (one for one in containers if one.image_id == image.image_id), key=lambda one: (not one.running, one.name)
     )
     return InUse(image, dict(inspected.get("Config") or {}), history, tuple(running))
+
+
+def image_run_by(name: str, containers: Sequence[Container]) -> str | None:
+    """The ID of the image that a container, `service` or `project/service` runs; None where there is none such."""
+    for one in containers:
+        if name in (one.name, one.container_id):
+            return one.image_id
+    replicas = [
+        one
+        for one in containers
+        if one.compose_service
+        and name in (one.compose_service, f"{one.compose_project}/{one.compose_service}")
+        and SET_ASIDE not in one.name
+    ]
+    by_image = {one.image_id: one for one in sorted(replicas, key=lambda one: one.name, reverse=True) if one.running}
+    by_image = by_image or {one.image_id: one for one in replicas}
+    if len(by_image) > 1:
+        listed = sorted(f"{one.image_reference} (container {one.name})" for one in by_image.values())
+        raise ImageNotFound(
+            f"that service runs several images: {', '.join(listed)}.",
+            subject=printable(name),
+            hint="Name an image, or one of these containers.",
+        )
+    return next(iter(by_image), None)
 
 
 def prepare(settings: Settings, host: EngineHost, in_use: InUse, options: Options, past: Past) -> Preparation:

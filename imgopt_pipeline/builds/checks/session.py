@@ -5,7 +5,6 @@ Whether that is well is for the checks `start`, `probe` and `smoke` to say, whic
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -14,17 +13,16 @@ from typing import Any
 
 from imgopt_pipeline.builds.checks.application import HOST_NAME, Usage, application, expected_ports
 from imgopt_pipeline.builds.checks.isolation import Isolation, Ran, Refused
-from imgopt_pipeline.builds.checks.probing import Answer, Probe, probe_of
+from imgopt_pipeline.builds.checks.probing import Answer, Probe, health_page, probe_of
 from imgopt_pipeline.builds.checks.subjects import CheckContext, Subject
 from imgopt_pipeline.builds.checks.surroundings import Surroundings
 from imgopt_pipeline.builds.checks.wanting import Wanted, wanted_by
 from imgopt_pipeline.errors import ImageNotFound
 from imgopt_pipeline.names import printable
-from imgopt_pipeline.redaction import HIDDEN, redact_text
+from imgopt_pipeline.redaction import redact_log, redact_text, secret_parts
 
 _LOG_LINES = 25
 _LINE_LENGTH = 300
-_SHORT_VALUE = 4
 _QUIET_SECONDS = 5.0
 _LATE_SECONDS = 15.0
 _PORTS = 8
@@ -72,9 +70,6 @@ class Session:
         if self.exit_code is not None:
             return f"exits with code {self.exit_code}"
         return f"runs, but {self.unready}" if self.unready else f"ready after {self.ready_seconds or 0:.1f} s, stays up"
-
-
-_OWN_PAGE = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d+)?(/[^\s\"'`|;&)\\]*)")
 
 
 def run_session(
@@ -130,7 +125,7 @@ def _watch(
         return Session(exit_code=code, out_of_memory=killed, ready_seconds=ready_seconds, unasked=unasked)
     answers: tuple[Answer, ...] = ()
     if probe is not None and not unready:
-        questions = _questions(probe, expected, others, context, _health_path(subject))
+        questions = _questions(probe, expected, others, context, health_page(subject.config)[1])
         answers = tuple(_asked(probe, question) for question in questions)
     smoke = None
     if context.target.smoke is not None and not unready:
@@ -206,13 +201,6 @@ def _questions(
     return [*asked, *((port, health_path) for port in ports[:1] if health_path not in ("", "/"))]
 
 
-def _health_path(subject: Subject) -> str:
-    """The path of a page of its own that an image's HEALTHCHECK asks for; empty where it asks for none."""
-    words = (subject.config.get("Healthcheck") or {}).get("Test")
-    found = _OWN_PAGE.search(" ".join(map(str, words))) if isinstance(words, list) else None
-    return found[1] if found else ""
-
-
 def _asked(probe: Probe, question: tuple[int, str | None]) -> Answer:
     """The answer to a question, asked again while it is none or an error: some take a moment to be ready."""
     for attempt in range(_ASKS):
@@ -280,9 +268,8 @@ def _ended(state: Mapping[str, Any]) -> bool:
 
 def _lines(log: str, usage: Usage) -> list[str]:
     """The last lines of a log, without the values that it was given and without what looks like a secret."""
-    for entry in usage.environment:
-        value = entry.partition("=")[2]
-        if len(value) >= _SHORT_VALUE:
-            log = log.replace(value, HIDDEN)
-    lines = [line for line in redact_text(log).splitlines() if line.strip()]
+    if len(log) >= _LOG_CHARACTERS:
+        log = log.partition("\n")[2]  # it begins within a line, and half a secret would not be known
+    parts = secret_parts(entry.partition("=")[2] for entry in usage.environment)
+    lines = [line for line in redact_log(log, parts).splitlines() if line.strip()]
     return [printable(line)[:_LINE_LENGTH] for line in lines[-_LOG_LINES:]]

@@ -40,4 +40,4 @@ function open(hosts) {
   socket.on("error", () => open(hosts.slice(1)));
 }
 
-if (question.ports) say({ tcp: tables() }); else open(["127.0.0.1", "::1"]);
+if (question.ports) say({ tcp: tables() }); else open(question.hosts || ["127.0.0.1", "::1"]);

@@ -17,7 +17,7 @@ if "ports" in question:
             continue
     told["tcp"] = "\n".join(tables)
 else:
-    for address in ("127.0.0.1", "::1"):
+    for address in question.get("hosts", ("127.0.0.1", "::1")):
         try:
             connection = socket.create_connection((address, question["port"]), question["seconds"])
         except OSError:
