@@ -141,9 +141,16 @@ def _images(facts: AuditFacts, removable: dict[str, list[ImageFacts]], sort: str
         reason=told.reason.format(**words)
         + (" Some of the bytes go only when the other unused images go as well." if together else ""),
         prerequisites=(told.step.format(**words),),
-        command=commands.remove_images(facts, images),
+        command=_remove(facts, sort, images),
         subjects={image.image_id for image in images},
     )
+
+
+def _remove(facts: AuditFacts, sort: str, images: Sequence[ImageFacts]) -> str:
+    """`imgopt clean` removes dangling images, unless something may name them by digest, and no others."""
+    if facts.optimizes and sort == "dangling" and not any(map(telling_digests, images)):
+        return commands.clean(facts, "--images")
+    return commands.remove_images(facts, images)
 
 
 def _volumes(facts: AuditFacts, volumes: Sequence[VolumeFacts]) -> Item:
@@ -183,9 +190,19 @@ def build_cache_item(facts: AuditFacts) -> Item | None:
         reason="The next build of each image takes longer once; nothing else needs it.",
         prerequisites=(
             "Rebuild first what is to be rebuilt: without the cache those builds are slow, and they fill it again.",
+            *_rest_of_build_cache(facts),
         ),
         command=commands.prune_build_cache(facts),
         subjects={_BUILD_CACHE_RULE},
+    )
+
+
+def _rest_of_build_cache(facts: AuditFacts) -> tuple[str, ...]:
+    if not facts.optimizes:
+        return ()
+    return (
+        "After: what the last 7 days used stays, and up to builds.cache_bytes of the rest (10 GB unless the settings"
+        " say otherwise); docker builder prune --all removes that as well.",
     )
 
 

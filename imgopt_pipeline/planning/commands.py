@@ -5,15 +5,17 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from imgopt_pipeline.planning.candidates import candidate_reference
+from imgopt_pipeline.hosts.models import Container, Image
+from imgopt_pipeline.planning.candidates import SET_ASIDE, candidate_reference
 from imgopt_pipeline.planning.facts import AuditFacts, ContainerFacts, ImageFacts
 from imgopt_pipeline.planning.provenance import repository
 from imgopt_pipeline.planning.techniques import LEVELS
 
 _REFERENCE = re.compile(r"[\w][\w./:@-]*", re.ASCII)
 _USUAL_HOST = "local"
+_COMPOSE = "com.docker.compose."
 PROGRAM = "imgopt optimize"
 """The beginning of a command that imgopt itself carries out."""
 
@@ -22,6 +24,9 @@ _REBUILDABLE = {
     "build output": (".next", ".nuxt", ".svelte-kit", ".turbo", ".parcel-cache", ".venv", "__pycache__"),
 }
 """Folders that can be made again, whatever they lie beside."""
+
+_UNKNOWN_TO_CLEAN = (".venv", "__pycache__")
+"""Those of them that `imgopt clean` leaves alone."""
 
 _AMBIGUOUS = ("dist", "build", "out", "target")
 """Folders that can be made again only where they lie beside what makes them: for a person to tell."""
@@ -70,11 +75,21 @@ def remove_kept(facts: AuditFacts, image: ImageFacts) -> str:
 
 def remove_volumes(facts: AuditFacts, names: Iterable[str]) -> str:
     """Removes volumes by name."""
+    if facts.optimizes:
+        return clean(facts, "--volume", names)
     return f"{program(facts)} volume rm {words(names)}"
+
+
+def clean(facts: AuditFacts, option: str, names: Iterable[str] = ()) -> str:
+    """Has imgopt clean a Docker host: an option alone, or once for each name."""
+    given = [f"{option}={word(name)}" for name in names] or [option]
+    return " ".join([f"imgopt clean{_host(facts.host)}", *given])
 
 
 def prune_build_cache(facts: AuditFacts) -> str:
     """Removes the build cache."""
+    if facts.optimizes:
+        return clean(facts, "--build-cache")
     return "podman image prune --build-cache" if program(facts) == "podman" else "docker builder prune --all"
 
 
@@ -87,9 +102,24 @@ def empty_logs(facts: AuditFacts, containers: Iterable[str]) -> str:
 def optimize(facts: AuditFacts, image: ImageFacts, level: str) -> str:
     """Has imgopt rewrite, build and check it; by ID where its name is none that an engine takes."""
     name = next((reference for reference in image.references if _REFERENCE.fullmatch(reference)), image.image_id)
-    host = "" if facts.host in ("", _USUAL_HOST) else f" --host {word(facts.host)}"
     further = "" if level == LEVELS[0] else f" --level {level}"
-    return f"{PROGRAM}{host}{further} {words([name])}"
+    return f"{PROGRAM}{_host(facts.host)}{further} {words([name])}"
+
+
+def deploy(host: str, unit: str) -> str:
+    """Has imgopt put the optimized image in the place of the one that a unit runs."""
+    return f"imgopt deploy{_host(host)} {words([unit])}"
+
+
+def unit_of(image: ImageFacts | Image, containers: Sequence[ContainerFacts | Container]) -> str | None:
+    """What to call that which runs an image: `project/service` or a container, the image where there are several.
+
+    None where nothing runs it.
+    """
+    units = {_unit(container, image) for container in containers if SET_ASIDE not in container.name}
+    if len(units) > 1:
+        return next((reference for reference in image.references if _REFERENCE.fullmatch(reference)), image.image_id)
+    return units.pop() if units else None
 
 
 def take_candidate(facts: AuditFacts, image: ImageFacts) -> str:
@@ -140,13 +170,29 @@ def copy_directory(path: str) -> str:
     return f'rsync -aHAX --partial -- {word(path.rstrip("/") + "/")} "${{REMOTE:?}}"/{word(name + "/")}'
 
 
-def remove_rebuildable(path: str, kinds: Iterable[str]) -> str:
+def remove_rebuildable(facts: AuditFacts, path: str, kinds: Iterable[str]) -> str:
     """Removes node_modules and build output, either the directory itself or those below it."""
+    if facts.optimizes and posixpath.basename(path.rstrip("/")) not in (*_UNKNOWN_TO_CLEAN, *_AMBIGUOUS):
+        return clean(facts, "--directory", [path])
     names = [name for kind in kinds for name in _REBUILDABLE[kind]]
     if posixpath.basename(path.rstrip("/")) in (*names, *_AMBIGUOUS):
         return f"rm -rf -- {word(path)}"
     wanted = " -o ".join(f"-name {word(name)}" for name in names)
     return f"find {word(path)} -type d \\( {wanted} \\) -prune -exec rm -rf {{}} +"
+
+
+def _host(name: str) -> str:
+    return "" if name in ("", _USUAL_HOST) else f" --host {word(name)}"
+
+
+def _unit(container: ContainerFacts | Container, image: ImageFacts | Image) -> str:
+    project, service = container.compose_project, container.compose_service
+    if not project or not service:
+        return container.name
+    # A container of `docker run` has the labels of its image, which compose labels too when it builds one.
+    inherited = image.labels.get(f"{_COMPOSE}service") == service
+    numbered = re.fullmatch(f"{re.escape(project)}[-_]{re.escape(service)}[-_][0-9]+", container.name)
+    return container.name if inherited and not numbered else f"{project}/{service}"
 
 
 def _kept(image: ImageFacts) -> str:

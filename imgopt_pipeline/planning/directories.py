@@ -140,7 +140,9 @@ def _remove(own: OwnBytes, gain_bytes: int, facts: AuditFacts) -> Item:
         reason=f"{kinds} on the host. {why}",
         priority="medium",
         prerequisites=tuple(prerequisites),
-        command=commands.remove_rebuildable(directory.path, [kind for kind in REBUILDABLE if own.by_kind.get(kind)]),
+        command=commands.remove_rebuildable(
+            facts, directory.path, [kind for kind in REBUILDABLE if own.by_kind.get(kind)]
+        ),
     )
 
 

@@ -237,8 +237,9 @@ def _use(case: Case, facts: AuditFacts) -> str:
 
 
 def _steps(case: Case, facts: AuditFacts, edits: Sequence[str]) -> list[str]:
-    """What keeps a way back, the edits, and what has to follow the build."""
-    steps = [f"Keep a way back: {commands.keep_image(facts, case.image)}"] if case.image.references else []
+    """What keeps a way back, where imgopt does not by itself, the edits, and what has to follow the build."""
+    by_hand = _deployed(case, facts) is None
+    steps = [f"Keep a way back: {commands.keep_image(facts, case.image)}"] if by_hand and case.image.references else []
     steps += [f"By the command, which shows it first: {edit}" for edit in edits] if facts.optimizes else edits
     service = case.origin.service
     known = service is not None and (service.compose_config_files or service.compose_working_dir)
@@ -254,21 +255,36 @@ def _steps(case: Case, facts: AuditFacts, edits: Sequence[str]) -> list[str]:
 
 def _after(case: Case, facts: AuditFacts) -> str:
     """What frees the bytes: nothing does as long as a container or a name holds the old image."""
-    image, service = case.image, case.origin.service
-    containers = [container for one in (image, *case.equals) for container in one.containers]
-    if service is not None and (service.compose_config_files or service.compose_working_dir):
-        recreate = f"recreate it ({commands.recreate(facts, image, service)})"
-        mine = (service.compose_project, service.compose_service)
-        others = [one.name for one in containers if (one.compose_project, one.compose_service) != mine]
-        recreate += f", recreate {_names(others)} as well" if others else ""
-    else:
-        recreate = "recreate its containers" if containers else "start what uses it"
+    image = case.image
     holders = [*image.references[1:], *(one.name for one in case.equals)]
     also = f" {_names(holders)} {'holds' if len(holders) == 1 else 'hold'} them as well." if holders else ""
+    if unit := _deployed(case, facts):
+        return (
+            f"After: put it in the place of what runs ({commands.deploy(facts.host, unit)}), which is watched, and put"
+            f" back if it fails; housekeeping removes the old image a week later: only that frees the bytes.{also}"
+        )
     remove = f"remove the old image ({commands.remove_kept(facts, image)})"
+    return f"After: {_recreate(case, facts)} and try it; then {remove}: only that frees the bytes.{also}"
+
+
+def _deployed(case: Case, facts: AuditFacts) -> str | None:
+    """What `imgopt deploy` is to be told; None where nothing runs it, or imgopt cannot build there."""
+    return commands.unit_of(case.image, case.image.containers) if facts.optimizes else None
+
+
+def _recreate(case: Case, facts: AuditFacts) -> str:
+    """By hand: what has the new image run."""
+    image, service = case.image, case.origin.service
+    containers = [container for one in (image, *case.equals) for container in one.containers]
+    take = ""
     if facts.optimizes and image.references:
-        recreate = f"let the optimized image take its name ({commands.take_candidate(facts, image)}), {recreate}"
-    return f"After: {recreate} and try it; then {remove}: only that frees the bytes.{also}"
+        take = f"let the optimized image take its name ({commands.take_candidate(facts, image)}), "
+    if service is not None and (service.compose_config_files or service.compose_working_dir):
+        mine = (service.compose_project, service.compose_service)
+        others = [one.name for one in containers if (one.compose_project, one.compose_service) != mine]
+        also = f", recreate {_names(others)} as well" if others else ""
+        return f"{take}recreate it ({commands.recreate(facts, image, service)}){also}"
+    return take + ("recreate its containers" if containers else "start what uses it")
 
 
 def _names(names: Sequence[str]) -> str:

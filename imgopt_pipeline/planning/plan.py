@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from imgopt_pipeline.planning.candidates import without_candidates
+from imgopt_pipeline.planning.candidates import without_backups, without_candidates
 from imgopt_pipeline.planning.cleaning import build_cache_item, cleaning_items, removable_images
 from imgopt_pipeline.planning.directories import directory_items, own_bytes
 from imgopt_pipeline.planning.facts import AuditFacts, load_facts
@@ -28,7 +28,7 @@ def plan_rows(connection: duckdb.DuckDBPyConnection, host: str, audit_id: str) -
 
 def plan_items(facts: AuditFacts) -> list[Item]:
     """The plan that follows from facts."""
-    facts = without_candidates(facts)
+    facts = without_backups(without_candidates(facts))
     removable = removable_images(facts)
     leaving = {image.image_id for images in removable.values() for image in images}
     leftovers = {image.image_id for sort in ("dangling", "old") for image in removable.get(sort, ())}

@@ -71,28 +71,67 @@ def test_hostile_references_are_removed_by_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("project", "folder", "files", "expected"),
     [
-        ("app", "/srv/app", ["docker-compose.yml"], "docker compose -f /srv/app/docker-compose.yml up -d web"),
-        ("app", "/srv/app", ["/a b/c.yml", "d.yml"], "docker compose -f '/a b/c.yml' -f /srv/app/d.yml up -d web"),
-        ("other", "/srv/app", ["/srv/app/c.yml"], "docker compose -f /srv/app/c.yml -p other up -d web"),
-        ("app", "/srv/app", [], "docker compose --project-directory /srv/app up -d web"),
+        ("app", "/srv/app", ["docker-compose.yml"], "podman compose -f /srv/app/docker-compose.yml up -d web"),
+        ("app", "/srv/app", ["/a b/c.yml", "d.yml"], "podman compose -f '/a b/c.yml' -f /srv/app/d.yml up -d web"),
+        ("other", "/srv/app", ["/srv/app/c.yml"], "podman compose -f /srv/app/c.yml -p other up -d web"),
+        ("app", "/srv/app", [], "podman compose --project-directory /srv/app up -d web"),
     ],
 )
-def test_optimizes_and_recreates_by_compose(
+def test_builds_and_recreates_by_compose_where_imgopt_does_not(
     tmp_path: Path, project: str, folder: str, files: list[str], expected: str
 ) -> None:
-    server = Server()
+    server = Server(engine_kind="podman", image_store="overlay")
     image = server.image(f"{project}-web:latest", [pip_layer("pip", 0, 4 * GB)])
     compose: Row = {"compose_project": project, "compose_working_dir": folder, "compose_config_files": files}
     server.container("web", image, compose_service="web", **compose)
     (row,) = server.plan(tmp_path)
-    assert row["command"] == f"imgopt optimize --host big --level balanced {project}-web:latest"
+    assert row["command"] == expected.replace("up -d", "build")
     keep, after = row["prerequisites"][0], row["prerequisites"][-1]
-    assert keep.startswith("Keep a way back: docker image tag sha256:") and keep.endswith(f" {project}-web:before")
+    assert keep.startswith("Keep a way back: podman image tag sha256:") and keep.endswith(f" {project}-web:before")
     assert after == (
-        "After: let the optimized image take its name"
-        f" (docker image tag {project}-web:latest-optimized {project}-web:latest), recreate it ({expected}) and try it;"
-        f" then remove the old image (docker image rm {project}-web:before): only that frees the bytes."
+        f"After: recreate it ({expected}) and try it; then remove the old image"
+        f" (podman image rm {project}-web:before): only that frees the bytes."
     )
+
+
+WEB: Row = {"compose_project": "shop", "compose_service": "web", "compose_working_dir": "/srv/shop"}
+CRON: Row = WEB | {"compose_service": "cron"}
+
+
+@pytest.mark.parametrize(
+    ("containers", "labels", "unit"),
+    [
+        ({"web": {}}, {}, "web"),
+        ({"shop-web-1": WEB}, {}, "shop/web"),
+        ({"shop-web-1": WEB, "shop-web-2": WEB}, {}, "shop/web"),
+        ({"shop-web-1": WEB, "shop-cron-1": CRON}, {}, "app:1"),
+        ({"shop-web-1": WEB, "shop-web-1.imgopt-11aa22cc-old": WEB | {"compose_service": "x"}}, {}, "shop/web"),
+        ({"shop-web-1": WEB}, {"com.docker.compose.service": "web"}, "shop/web"),
+        ({"by-hand": WEB}, {"com.docker.compose.service": "web"}, "by-hand"),
+    ],
+)
+def test_what_runs_is_deployed_by_imgopt(
+    tmp_path: Path, containers: dict[str, Row], labels: dict[str, str], unit: str
+) -> None:
+    server = Server()
+    image = server.image("app:1", [pip_layer("pip", 0, 4 * GB)], labels=labels)
+    for name, more in containers.items():
+        server.container(name, image, **more)
+    (row,) = server.plan(tmp_path)
+    assert row["command"] == "imgopt optimize --host big --level balanced app:1"
+    assert f"(imgopt deploy --host big {unit})" in row["prerequisites"][-1]
+    assert "docker image" not in " ".join(row["prerequisites"])
+
+
+def test_where_nothing_runs_it_each_step_is_by_hand(tmp_path: Path) -> None:
+    server = Server()
+    image = server.image("app:1", [pip_layer("pip", 0, 4 * GB)])
+    server.container("app.imgopt-11aa22cc-old", image)
+    (row,) = server.plan(tmp_path)
+    steps = row["prerequisites"]
+    assert steps[0].startswith("Keep a way back: docker image tag sha256:")
+    assert "(docker image tag app:1-optimized app:1)" in steps[-1]
+    assert "(docker image rm app:before)" in steps[-1]
 
 
 def test_builds_without_compose_and_with_podman(tmp_path: Path) -> None:
@@ -118,5 +157,5 @@ def test_what_else_holds_the_old_image_is_told(tmp_path: Path) -> None:
     server.container("same", server.image("same:1", layers, variant="other command"))
     (row,) = server.plan(tmp_path)
     after = row["prerequisites"][-1]
-    assert "up -d web), recreate job and same as well and try it" in after
+    assert "(imgopt deploy --host big app-web:latest)" in after
     assert after.endswith(": only that frees the bytes. app-web:1 and same:1 hold them as well.")

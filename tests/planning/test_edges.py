@@ -89,10 +89,10 @@ def test_volumes_build_cache_and_logs(tmp_path: Path) -> None:
     assert (cache["decision"], cache["likely_bytes"], cache["command"]) == (
         "optimize",
         GB,
-        "docker builder prune --all",
+        "imgopt clean --host big --build-cache",
     )
     assert (data["decision"], data["likely_bytes"]) == ("needs a person", 2 * GB)
-    assert data["command"] == "docker volume rm 'old data'"
+    assert data["command"] == "imgopt clean --host big --volume='old data'"
     assert (data["rules"], cache["rules"]) == (["unused-volumes"], ["old-build-cache"])
     assert (log["subject_kind"], log["likely_bytes"]) == ("container", 700 * MB)
     assert "'{{.LogPath}}' app |" in log["command"]
@@ -134,11 +134,21 @@ def test_directories_that_stay(tmp_path: Path) -> None:
     }
 
 
-def test_where_no_process_can_be_seen_a_person_looks(tmp_path: Path) -> None:
-    server = Server()
-    server.directory("/srv/app/node_modules", {"node_modules": GB}, kind="project", in_use_by=None)
+@pytest.mark.parametrize(
+    ("path", "engine", "command"),
+    [
+        ("/srv/app/node_modules", "docker", "imgopt clean --host big --directory=/srv/app/node_modules"),
+        ("/srv/app/node_modules", "podman", "rm -rf -- /srv/app/node_modules"),
+        ("/srv/app/dist", "docker", "rm -rf -- /srv/app/dist"),
+        ("/srv/app/.venv", "docker", "rm -rf -- /srv/app/.venv"),
+    ],
+)
+def test_where_no_process_can_be_seen_a_person_looks(tmp_path: Path, path: str, engine: str, command: str) -> None:
+    server = Server(engine_kind=engine)
+    contents = "node_modules" if path.endswith("node_modules") else "build output"
+    server.directory(path, {contents: GB}, kind="project", in_use_by=None)
     (row,) = server.plan(tmp_path)
-    assert (row["decision"], row["command"]) == ("needs a person", "rm -rf -- /srv/app/node_modules")
+    assert (row["decision"], row["command"]) == ("needs a person", command)
     assert row["prerequisites"][0] == "See that no process runs there."
 
 
