@@ -31,6 +31,7 @@ from imgopt_pipeline.hosts.models import REMARK, Problem
 from imgopt_pipeline.hosts.opening import AnyHost, open_host
 from imgopt_pipeline.layers.analysis import HostAnalysis, analyse_images, analysis_rows, wasted_rows
 from imgopt_pipeline.layers.cache import ANALYSER_VERSION
+from imgopt_pipeline.migrations.mount_checks import gone_mounts
 from imgopt_pipeline.planning.plan import plan_rows
 from imgopt_pipeline.settings import Settings
 from imgopt_pipeline.warehouse.store import fetch_rows, snapshot, sql_file
@@ -63,8 +64,11 @@ def take_disk_usage(settings: Settings, host_name: str, audit_id: str) -> Rows:
 
 
 def take_directories(settings: Settings, host_name: str, audit_id: str) -> Rows:
-    """Rows of the directories that containers mount, and of large ones beside compose files."""
-    return _step(settings, host_name, audit_id, "data_directories", directory_rows)
+    """Rows of the directories that containers mount, of large ones beside compose files, and of moved data gone."""
+    rows = _step(settings, host_name, audit_id, "data_directories", directory_rows)
+    gone = gone_mounts(settings.paths.actions, host_name)
+    rows["audit_problems"] += problem_rows(host_name, audit_id, "data_directories", gone)
+    return rows
 
 
 def analyse_layers(settings: Settings, host_name: str, audit_id: str) -> tuple[Rows, Rows]:

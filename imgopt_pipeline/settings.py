@@ -90,10 +90,14 @@ class ScheduleSettings(_Strict):
 
 
 class RetentionSettings(_Strict):
-    """How long things are kept. The newest audit of a host always stays."""
+    """How long things are kept. The newest audit of a host always stays.
+
+    `backup_days`: what it takes to put an old state back: images, containers, override files, data set aside.
+    """
 
     audit_days: int = Field(default=730, ge=1)
     dagster_run_days: int = Field(default=90, ge=1)
+    backup_days: float = Field(default=7, ge=0)
 
 
 class GateSettings(_Strict):
@@ -141,12 +145,14 @@ class BuildSettings(_Strict):
 
 
 class ProbeSettings(_Strict):
-    """What to ask a started container: a `path` over HTTP, or whether its `port` opens.
+    """What to ask a started container: a `path` over HTTP, whether its `port` opens, or a `command` to run inside.
 
-    `status` and `body` (a regular expression) are what must come; by default what the image in use answers.
+    `status` and `body` (a regular expression) are what must come; by default what the image in use answers. A command
+    is for deployments alone and must exit with 0; it runs in production.
     """
 
     path: str | None = None
+    command: str | list[str] | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
     status: int | None = Field(default=None, ge=100, le=599)
     body: str | None = None
@@ -161,7 +167,10 @@ class DoubleSettings(_Strict):
 
 
 class TargetSettings(_Strict):
-    """What imgopt cannot know of one image: where it is built from, and how to try it."""
+    """What imgopt cannot know of one image: where it is built from, and how to try it.
+
+    `shadow`: paths whose GET changes nothing; before a deployment they are asked of the running and the new image.
+    """
 
     dockerfile: Path | None = None
     context: Path | None = None
@@ -174,6 +183,36 @@ class TargetSettings(_Strict):
     doubles: dict[str, DoubleSettings] = Field(default_factory=dict)
     soak_seconds: float | None = Field(default=None, ge=0)
     without: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
+
+
+class DeploymentSettings(_Strict):
+    """How a switched service is watched before it counts as verified.
+
+    It must be as it was within `deadline_seconds` and stay so for `soak_seconds`; probes must answer `probe_times` in
+    a row. `memory_share`: from which share of its memory limit on it counts as running out of it.
+    """
+
+    soak_seconds: float = Field(default=30, ge=0)
+    deadline_seconds: float = Field(default=300, gt=0)
+    probe_times: int = Field(default=3, ge=1)
+    memory_share: float = Field(default=0.95, gt=0, le=1)
+    stop_seconds: int | None = Field(default=None, ge=0)
+
+
+class MoveSettings(_Strict):
+    """Where a data directory is to go: `source` is looked up by name where it is not given.
+
+    `filesystem` is what the destination must be mounted as (`nfs4`, `fuse.rclone`; any but the source's otherwise).
+    `backup`: a folder for a packed copy made before.
+    """
+
+    source: Path | None = None
+    destination: Path
+    filesystem: str | None = None
+    bytes_per_second: Size | None = None
+    workers: int = Field(default=4, ge=1, le=64)
+    backup: Path | None = None
 
 
 class LimitSettings(_Strict):
@@ -203,6 +242,8 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     builds: BuildSettings = BuildSettings()
     targets: dict[str, TargetSettings] = Field(default_factory=dict)
+    deployments: DeploymentSettings = DeploymentSettings()
+    migrations: dict[str, MoveSettings] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -275,6 +316,15 @@ class Paths:
     def builds(self) -> Path:
         """Logs, Dockerfiles and diffs of optimized builds."""
         return self.home / "builds"
+
+    @property
+    def actions(self) -> Path:
+        """A folder per deployment, migration and cleaning: its journal, and what going back takes."""
+        return self.home / "actions"
+
+    @property
+    def locks(self) -> Path:
+        return self.home / "locks"
 
 
 def load_settings(config: Path | None = None) -> Settings:
@@ -353,6 +403,15 @@ def _expanded(values: dict[str, Any], folder: Path) -> dict[str, Any]:
             else target
             for name, target in targets.items()
         }
+    moves = result.get("migrations")
+    if isinstance(moves, dict):
+        folders = ("source", "destination", "backup")
+        result["migrations"] = {
+            name: {key: full(value) if key in folders else value for key, value in move.items()}
+            if isinstance(move, dict)
+            else move
+            for name, move in moves.items()
+        }
     builds = result.get("builds")
     if isinstance(builds, dict):
         result["builds"] = {
@@ -395,6 +454,8 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
         "limits": LimitSettings,
         "builds": BuildSettings,
         "targets": TargetSettings,
+        "deployments": DeploymentSettings,
+        "migrations": MoveSettings,
     }
     if "probes" in location or "doubles" in location:
         return list((ProbeSettings if "probes" in location else DoubleSettings).model_fields)

@@ -29,7 +29,7 @@ from imgopt_pipeline.dockerfiles.rewriting import chosen_rules
 from imgopt_pipeline.findings.headers import SEVERITIES, Rule
 from imgopt_pipeline.findings.rule_files import built_in_rules
 from imgopt_pipeline.planning.techniques import LEVELS, TECHNIQUES
-from imgopt_pipeline.settings import DoubleSettings, HostSettings, ProbeSettings, Settings, TargetSettings
+from imgopt_pipeline.settings import DoubleSettings, HostSettings, MoveSettings, ProbeSettings, Settings, TargetSettings
 from imgopt_pipeline.warehouse.schema import TableSchema, warehouse_schema
 
 TOP = Path(__file__).resolve().parent.parent
@@ -57,10 +57,10 @@ are 140 columns wide; programs read `--json`.
 | exit code | meaning |
 |---|---|
 | 0 | fine; also an audit in which some things could not be read (its status is then `partial`) |
-| 1 | a gate of `imgopt check` failed; no candidate of `imgopt optimize` passed |
+| 1 | a gate failed (`check`); no candidate passed (`optimize`); it was rolled back, refused, not approved (`deploy`) |
 | 2 | an option, a setting or an SQL statement that imgopt does not understand |
 | 3 | the host, the image or imgopt's own files could not be read or written; `doctor`: something needed does not work |
-| 130 | interrupted by Ctrl-C or SIGTERM; nothing is left behind |
+| 130 | interrupted by Ctrl-C or SIGTERM; nothing is left behind, and what was switched is put back |
 """
 
 SETTINGS = f"""# Settings
@@ -89,6 +89,10 @@ Without `hosts` there is one, `local`, with `engine: auto`. `tls_folder` (with c
 TARGETS = """
 `NAME` is an image, with or without its tag. What these are for: [optimize](../guide/optimize.md#settings). Targets have
 no environment variables of their own: `IMGOPT_TARGETS` takes all as JSON.
+"""
+
+MIGRATIONS = """
+`NAME` is what `imgopt migrate-data` is given. `IMGOPT_MIGRATIONS` takes all as JSON.
 """
 
 REWRITING = f"""# Rewriting
@@ -184,6 +188,8 @@ def settings_page() -> str:
             sections.append(_plain_section("targets.NAME", TargetSettings) + TARGETS)
             sections.append(_plain_section("targets.NAME.probes", ProbeSettings))
             sections.append(_plain_section("targets.NAME.doubles.SERVICE", DoubleSettings))
+        elif name == "migrations":
+            sections.append(_plain_section("migrations.NAME", MoveSettings) + MIGRATIONS)
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             sections.append(_section(name, field.annotation))
         else:
@@ -311,7 +317,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _type(key: str, field: FieldInfo) -> str:
-    if key.endswith("_bytes"):
+    if "bytes" in key.split("_"):
         return "size"
     names = " or ".join(_names(field.annotation))
     return names.replace("folder", "file") if key in _FILES else names

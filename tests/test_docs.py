@@ -22,11 +22,13 @@ from typer.main import get_command
 from imgopt_pipeline.cli.app import app
 from imgopt_pipeline.settings import (
     BuildSettings,
+    DeploymentSettings,
     DoubleSettings,
     FindingSettings,
     GateSettings,
     HostSettings,
     LimitSettings,
+    MoveSettings,
     ProbeSettings,
     RetentionSettings,
     ScheduleSettings,
@@ -37,6 +39,8 @@ from imgopt_pipeline.warehouse.schema import warehouse_schema
 from imgopt_pipeline.warehouse.store import publish, replace_rows, snapshot
 from tests.small_archive import write_archive
 from tests.warehouse.builds_made import attempt_row, build_row, check_row, rule_row
+from tests.warehouse.deployments_made import deployment_row
+from tests.warehouse.migrations_made import migration_row
 
 TOP = Path(__file__).parents[1]
 DOCS = TOP / "docs"
@@ -54,12 +58,16 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "targets.NAME": TargetSettings,
     "targets.NAME.probes": ProbeSettings,
     "targets.NAME.doubles.SERVICE": DoubleSettings,
+    "deployments": DeploymentSettings,
+    "migrations.NAME": MoveSettings,
 }
 BUILDS = {
     "builds": [build_row("b1", "shop_api:2", host="demo")],
     "build_attempts": [attempt_row("b1", 1, outcome="check failed"), attempt_row("b1", 2)],
     "build_rules": [rule_row("b1", "R3"), rule_row("b1", "R9", decision="dropped", measured=None)],
     "build_checks": [check_row("b1", 1, "start", outcome="failed"), check_row("b1", 2, "gpu", outcome="unverified")],
+    "deployments": [deployment_row("d1", "shop_api:2", host="demo")],
+    "migrations": [migration_row("m1", host="demo")],
 }
 PROGRAM: Any = get_command(app)
 FLEET = """

@@ -13,17 +13,21 @@ from imgopt_pipeline import __version__
 from imgopt_pipeline.cli import (
     audits,
     builds,
+    cleaning,
     contents,
     demos,
+    deployments,
+    file_archives,
     gpus,
     images,
     inspection,
+    migrations,
     planning,
     rewriting,
     templates,
     upkeep,
 )
-from imgopt_pipeline.cli.output import errors, make_output_safe
+from imgopt_pipeline.cli.output import errors, make_output_safe, told
 from imgopt_pipeline.errors import ImgoptError, Interrupted
 from imgopt_pipeline.interrupts import raise_interrupts
 
@@ -37,7 +41,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for group in (audits, demos, planning, builds, rewriting, templates, images, contents, gpus, inspection, upkeep):
+for group in (
+    audits,
+    demos,
+    planning,
+    builds,
+    deployments,
+    migrations,
+    file_archives,
+    cleaning,
+    rewriting,
+    templates,
+    images,
+    contents,
+    gpus,
+    inspection,
+    upkeep,
+):
     group.register(app)
 
 
@@ -52,7 +72,7 @@ def options(
         raise typer.Exit()
 
 
-def main() -> NoReturn:
+def run() -> NoReturn:
     """Run the program. Exit codes: 0 fine, 1 a gate failed, 2 usage, 3 a host or its data could not be read."""
     raise_interrupts()
     make_output_safe()
@@ -61,7 +81,7 @@ def main() -> NoReturn:
     try:
         app(prog_name="imgopt")
     except ImgoptError as error:
-        errors().print(f"imgopt: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        errors().print(f"imgopt: {told(error)}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except Interrupted:
         _end_interrupted()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imgopt_pipeline.cli.asking import DryRun, HostName, Json, Yes, ask
 from imgopt_pipeline.cli.output import print_json, show, shown_progress
-from imgopt_pipeline.cli.rewriting import Json, Level, Rules, Without, Write, rule_ids
+from imgopt_pipeline.cli.rewriting import Level, Rules, Without, Write, rule_ids
 from imgopt_pipeline.errors import SettingsError, StorageError
 from imgopt_pipeline.settings import Settings, load_settings
 
-Target = Annotated[str, typer.Argument(help="An image (tag, ID or its beginning), or a container that runs it.")]
-HostName = Annotated[str | None, typer.Option("--host", help="The host that has the image.")]
+if TYPE_CHECKING:
+    from imgopt_pipeline.builds.preparing import InUse
+
+Target = Annotated[
+    str, typer.Argument(help="An image (tag, ID or its beginning), or a service or container that runs it.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +44,8 @@ def optimize(
     ] = False,
     prune: Annotated[str, typer.Option(help="With --flatten: leave out, like docs,man,locales,caches.")] = "",
     anyway: Annotated[bool, typer.Option("--anyway", help="Also by what is likely another Dockerfile.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     write: Write = False,
     host: HostName = None,
     json: Json = False,
@@ -83,20 +87,20 @@ def optimize(
     )
     if yes and not dry_run:
         with open_host(settings, host_name) as opened:
-            name = look_up(engine_of(opened), target).image.name
+            in_use = look_up(engine_of(opened), target)
     else:
         with shown_progress(), prepared_target(settings, host_name, target, options) as (_, prepared):
-            name = prepared.image.name
+            in_use = prepared.in_use
         if json and dry_run:
             print_json(preparation_document(prepared))
         else:
             show(*preparation_view(prepared))
         if dry_run or not prepared.worthwhile:
             return
-        _ask("Build and check it?")
+        ask("Build and check it?")
         config["anyway"] = True  # whoever said yes has read what speaks against it
-    rows = _run(settings, host_name, name, config)
-    _print_build(rows, json=json, diff=yes)
+    rows = _run(settings, host_name, in_use.image.name, config)
+    _print_build(rows, in_use, json=json, diff=yes)
 
 
 def builds(
@@ -142,15 +146,16 @@ def _flatten(
     patterns = [name.strip() for name in prune.split(",") if name.strip()]
     LayerFilter(patterns)
     with open_host(settings, host_name) as opened:
-        image = look_up(engine_of(opened), target).image
+        in_use = look_up(engine_of(opened), target)
+    name = in_use.image.name
     if not json:
         without = f", without {', '.join(patterns)}" if patterns else ""
-        show(f"{image.name}: one layer of what is visible in it{without}; its configuration stays.")
+        show(f"{name}: one layer of what is visible in it{without}; its configuration stays.")
     if dry_run:
         return
     if not yes:
-        _ask("Make and check it?")
-    _print_build(_run(settings, host_name, image.name, {"flatten": True, "prune": patterns}), json=json)
+        ask("Make and check it?")
+    _print_build(_run(settings, host_name, name, {"flatten": True, "prune": patterns}), in_use, json=json)
 
 
 def _run(settings: Settings, host_name: str, reference: str, config: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -177,24 +182,16 @@ def _stored(settings: Settings, build_id: str) -> dict[str, list[dict[str, Any]]
         }
 
 
-def _print_build(rows: dict[str, list[dict[str, Any]]], *, json: bool, diff: bool = False) -> None:
+def _print_build(rows: dict[str, list[dict[str, Any]]], in_use: InUse, *, json: bool, diff: bool = False) -> None:
+    from imgopt_pipeline.planning.commands import unit_of
     from imgopt_pipeline.reports.builds import build_diff_view, build_view
 
     if json:
         print_json(rows)
     else:
-        show(*(build_diff_view(rows) if diff else ()), "", *build_view(rows))
+        show(*(build_diff_view(rows) if diff else ()), "", *build_view(rows, unit_of(in_use.image, in_use.containers)))
     if rows["builds"][0]["outcome"] == "failed":
         raise typer.Exit(1)
-
-
-def _ask(question: str) -> None:
-    """Go on only on a person's word."""
-    if not sys.stdin.isatty():
-        raise SettingsError("nobody is there to ask.", hint="Add --yes, or --dry-run to see what would be done.")
-    if not typer.confirm(question):
-        show("Nothing was built.")
-        raise typer.Exit(0)
 
 
 def _full(path: Path | None) -> str | None:

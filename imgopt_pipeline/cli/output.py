@@ -13,6 +13,8 @@ import orjson
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from imgopt_pipeline.errors import ImgoptError
+from imgopt_pipeline.names import printable
 from imgopt_pipeline.progress import reporting
 
 _WIDE_COLUMNS = 100
@@ -32,6 +34,18 @@ def make_output_safe() -> None:
 def errors() -> Console:
     """Standard error."""
     return Console(stderr=True)
+
+
+def told(error: ImgoptError) -> str:
+    """An error as it may be printed: its subject may be anything that somebody typed, on one line.
+
+    Its message and hint keep their lines.
+    """
+    if error.subject and not error.subject.isprintable():
+        shown = printable(error.subject)
+        error.message, error.hint = (text.replace(error.subject, shown) for text in (error.message, error.hint))
+        error.subject = shown
+    return "\n".join(line if line.isprintable() else printable(line) for line in str(error).split("\n"))
 
 
 def show(*parts: RenderableType) -> None:

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
+from imgopt_pipeline.cli.asking import Json
 from imgopt_pipeline.cli.output import errors, print_json, show
 
 Level = Annotated[str, typer.Option(help="How far to go: safe, balanced or aggressive.")]
 Rules = Annotated[str, typer.Option(help="Only these rules, like R1,R5.")]
 Without = Annotated[str, typer.Option(help="All but these rules.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Write = Annotated[bool, typer.Option("--write", help="Write the Dockerfile too; the old one stays beside it.")]
 
 

@@ -7,12 +7,23 @@ import dagster as dg
 from imgopt_pipeline.hosts.opening import host_names
 from imgopt_pipeline.orchestration.assets.analysis import analysis_assets
 from imgopt_pipeline.orchestration.assets.builds import build_assets
+from imgopt_pipeline.orchestration.assets.deployments import DEPLOY, ROLLBACK, deployment_assets
 from imgopt_pipeline.orchestration.assets.inventory import inventory_assets
+from imgopt_pipeline.orchestration.assets.migrations import MIGRATE_DATA, migration_assets
 from imgopt_pipeline.orchestration.assets.planning import planning_assets
 from imgopt_pipeline.orchestration.assets.reporting import reporting_assets
 from imgopt_pipeline.orchestration.checks import audit_checks
 from imgopt_pipeline.orchestration.io_manager import WarehouseIOManager
-from imgopt_pipeline.orchestration.jobs import AUDIT, OPTIMIZE, audit_job, housekeeping_job, optimize_job
+from imgopt_pipeline.orchestration.jobs import (
+    AUDIT,
+    OPTIMIZE,
+    audit_job,
+    deploy_job,
+    housekeeping_job,
+    migrate_data_job,
+    optimize_job,
+    rollback_job,
+)
 from imgopt_pipeline.orchestration.schedules import audit_schedule, housekeeping_schedule
 from imgopt_pipeline.settings import Settings, load_settings
 
@@ -26,10 +37,12 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *analysis_assets(hosts),
             *planning_assets(hosts),
             *build_assets(),
+            *deployment_assets(),
+            *migration_assets(),
             *reporting_assets(hosts),
         ],
         asset_checks=audit_checks(),
-        jobs=[audit_job(), optimize_job(), housekeeping_job()],
+        jobs=[audit_job(), optimize_job(), deploy_job(), rollback_job(), migrate_data_job(), housekeeping_job()],
         schedules=[
             audit_schedule(settings.schedule, list(settings.hosts)),
             housekeeping_schedule(settings.schedule),
@@ -46,3 +59,18 @@ def reconstruct_audit_job() -> dg.JobDefinition:
 def reconstruct_optimize_job() -> dg.JobDefinition:
     """The same of the optimize job."""
     return build_defs(load_settings()).resolve_job_def(OPTIMIZE)
+
+
+def reconstruct_deploy_job() -> dg.JobDefinition:
+    """The same of the deploy job."""
+    return build_defs(load_settings()).resolve_job_def(DEPLOY)
+
+
+def reconstruct_rollback_job() -> dg.JobDefinition:
+    """The same of the rollback job."""
+    return build_defs(load_settings()).resolve_job_def(ROLLBACK)
+
+
+def reconstruct_migrate_data_job() -> dg.JobDefinition:
+    """The same of the job that moves data."""
+    return build_defs(load_settings()).resolve_job_def(MIGRATE_DATA)

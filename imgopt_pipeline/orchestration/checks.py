@@ -10,6 +10,7 @@ from imgopt_pipeline.settings import Settings
 
 _SPECS = {
     "host_readable": ("image_inventory", "Everything on the host could be read."),
+    "moved_data": ("data_directories", "What was moved to a mount is there: the mount is."),
     "image_size": ("layer_analysis", "No image is over the limit (`gates.image_bytes`)."),
     "efficiency": ("layer_analysis", "No image is under the least efficiency (`gates.lowest_efficiency`)."),
     "gpu_builds_used": ("gpu_checks", "No image is built for a GPU that it is not given."),

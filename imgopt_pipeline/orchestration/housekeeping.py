@@ -5,16 +5,22 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
+from imgopt_pipeline.cleaning.keeping import housekeeping_of
+from imgopt_pipeline.cleaning.rows import publish_cleanings
+from imgopt_pipeline.deployments.records import records
+from imgopt_pipeline.deployments.targets import remove_due
+from imgopt_pipeline.errors import ImgoptError
 from imgopt_pipeline.layers.cache import LayerCache
+from imgopt_pipeline.migrations.targets import remove_due as remove_due_sources
 from imgopt_pipeline.settings import Settings
-from imgopt_pipeline.units import format_bytes
+from imgopt_pipeline.units import count, format_bytes
 from imgopt_pipeline.warehouse.retention import prune_audits
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -22,17 +28,21 @@ _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.Dagste
 
 @dataclass(frozen=True, slots=True)
 class CleanUp:
-    """What went."""
+    """What went. `old_states`: in sentences, what went of that which actions keep to go back, and what stays."""
 
     audits: int
     layer_files: int
     layer_bytes: int
     runs: int
+    old_states: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        return (
-            f"Removed {self.audits} audits, {self.layer_files} layer files ({format_bytes(self.layer_bytes)})"
-            f" and {self.runs} Dagster runs."
+        return " ".join(
+            [
+                f"Removed {self.audits} audits, {self.layer_files} layer files ({format_bytes(self.layer_bytes)})"
+                f" and {self.runs} Dagster runs.",
+                *self.old_states,
+            ]
         )
 
 
@@ -44,10 +54,51 @@ def clean_up(settings: Settings, instance: dg.DagsterInstance, *, keep_run_id: s
         audits = pruned.audits
         files, freed_bytes = LayerCache(settings.paths.layers).prune(pruned.kept_diff_ids)
         _remove_build_folders(settings.paths.builds, pruned.kept_build_ids)
+    old_states = (*_remove_old_states(settings), *_remove_cleaned(settings))
+    _remove_action_folders(settings)
     runs = _prune_runs(instance, settings.retention.dagster_run_days, keep_run_id)
     if runs:
         _compact(settings.paths.dagster)
-    return CleanUp(audits, files, freed_bytes, runs)
+    return CleanUp(audits, files, freed_bytes, runs, old_states)
+
+
+def _remove_old_states(settings: Settings) -> Iterator[str]:
+    """Remove what deployments kept to go back and whose time is over. A host that does not answer stops no other."""
+    for name, host in settings.hosts.items():
+        try:
+            alone = settings.model_copy(update={"hosts": {name: host}})
+            removals, sources = remove_due(alone), remove_due_sources(alone)
+        except ImgoptError as error:
+            yield f"Old states on {name} stay for now: {error}"
+            continue
+        for removal in removals:
+            if removal.removed:
+                freed = format_bytes(removal.freed_bytes)
+                yield f"Removed the old state of {removal.subject} on {name}, which freed {freed}."
+            for why in removal.left:
+                yield f"{removal.subject} on {name}: {why}."
+        for source in sources:
+            freed = format_bytes(source.freed_bytes)
+            yield f"{source.subject} on {name}: {source.left or f'its source was deleted, which freed {freed}'}."
+
+
+def _remove_cleaned(settings: Settings) -> Iterator[str]:
+    """Remove the directories that cleanings moved aside and whose time is over."""
+    housekept = housekeeping_of(settings)
+    if housekept.removed:
+        removed, freed = count(housekept.removed, "folder"), format_bytes(housekept.freed_bytes)
+        yield f"Removed {removed} that lay aside, which freed {freed}."
+    yield from housekept.problems
+    if housekept.changed:
+        publish_cleanings(settings, housekept.changed)
+
+
+def _remove_action_folders(settings: Settings) -> None:
+    """Journals of deployments that are forgotten as audits are, and of which nothing is kept any more."""
+    before = datetime.now(UTC) - timedelta(days=settings.retention.audit_days)
+    for record in records(settings.paths.actions):
+        if record.removed is not None and record.journal.entries[-1].moment.at < before:
+            shutil.rmtree(record.journal.folder)
 
 
 def _remove_build_folders(folder: Path, kept_build_ids: Collection[str]) -> None:

@@ -1,10 +1,12 @@
-"""Jobs: the audit of a host, and the housekeeping. What they do stands in assets and domain."""
+"""Jobs: the audit of a host, what acts on one, and the housekeeping. What they do stands in assets and domain."""
 
 from typing import Any
 
 import dagster as dg
 
-from imgopt_pipeline.orchestration.assets import PREFIX
+from imgopt_pipeline.orchestration.assets import DATA_MIGRATIONS, PREFIX, VERIFIED_DEPLOYMENTS, asset_key
+from imgopt_pipeline.orchestration.assets.deployments import DEPLOY, ROLLBACK
+from imgopt_pipeline.orchestration.assets.migrations import MIGRATE_DATA
 from imgopt_pipeline.orchestration.housekeeping import clean_up
 from imgopt_pipeline.settings import Settings
 
@@ -12,7 +14,7 @@ AUDIT = "audit"
 OPTIMIZE = "optimize"
 HOUSEKEEPING = "housekeeping"
 
-ACTING_GROUPS = ("builds",)
+ACTING_GROUPS = ("builds", "deployments")
 """Groups whose assets do something on a host: no part of an audit."""
 
 
@@ -37,8 +39,40 @@ def optimize_job() -> Any:  # as above
     )
 
 
+def deploy_job() -> Any:  # as above
+    """One candidate in the place of what runs."""
+    return dg.define_asset_job(
+        DEPLOY,
+        selection=dg.AssetSelection.assets(asset_key(VERIFIED_DEPLOYMENTS)),
+        description="Put an optimized image that a person approved in the place of the one that runs, watch it, and put"
+        " the old state back where it does not do what that did.",
+        executor_def=dg.in_process_executor,
+    )
+
+
+def rollback_job() -> Any:  # as above
+    """What was there before one deployment."""
+    return dg.define_asset_job(
+        ROLLBACK,
+        selection=dg.AssetSelection.assets(asset_key(VERIFIED_DEPLOYMENTS)),
+        description="Put back what ran before the newest deployment of an image, and watch that it does as before.",
+        executor_def=dg.in_process_executor,
+    )
+
+
+def migrate_data_job() -> Any:  # as above
+    """The data of one directory."""
+    return dg.define_asset_job(
+        MIGRATE_DATA,
+        selection=dg.AssetSelection.assets(asset_key(DATA_MIGRATIONS)),
+        description="Move a data directory that a person approved to another file system, verified by sha256, and put"
+        " everything back where its services do not do what they did.",
+        executor_def=dg.in_process_executor,
+    )
+
+
 def housekeeping_job() -> dg.JobDefinition:
-    """Retention of audits, layer files and Dagster's own runs."""
+    """Retention of audits, layer files, old states that were kept, and Dagster's own runs."""
 
     @dg.op(description="Remove what the retention settings say is too old.")
     def remove_old_records(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
@@ -46,7 +80,8 @@ def housekeeping_job() -> dg.JobDefinition:
 
     @dg.job(
         name=HOUSEKEEPING,
-        description="Remove old audits, layer files that nothing names, and old runs and logs of Dagster.",
+        description="Remove old audits, layer files that nothing names, old states whose time is over, and old runs and"
+        " logs of Dagster.",
         executor_def=dg.in_process_executor,
     )
     def housekeeping() -> None:

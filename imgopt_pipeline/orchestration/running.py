@@ -21,11 +21,25 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from imgopt_pipeline.errors import ImgoptError, Interrupted, StorageError
 from imgopt_pipeline.interrupts import interrupts_deferred
-from imgopt_pipeline.orchestration.assets import PARTITION_TAG, PREFIX, TARGETS
+from imgopt_pipeline.orchestration.assets import (
+    DATA_MIGRATIONS,
+    DIRECTORIES,
+    PARTITION_TAG,
+    PREFIX,
+    TARGETS,
+    VERIFIED_DEPLOYMENTS,
+)
 from imgopt_pipeline.orchestration.assets.builds import OPTIMIZED_BUILDS
-from imgopt_pipeline.orchestration.build import reconstruct_audit_job, reconstruct_optimize_job
+from imgopt_pipeline.orchestration.build import (
+    reconstruct_audit_job,
+    reconstruct_deploy_job,
+    reconstruct_migrate_data_job,
+    reconstruct_optimize_job,
+    reconstruct_rollback_job,
+)
 from imgopt_pipeline.orchestration.housekeeping import CleanUp, clean_up
 from imgopt_pipeline.orchestration.instance import prepare_instance
+from imgopt_pipeline.orchestration.settling import settle_host
 from imgopt_pipeline.settings import Settings
 
 CODE_LOCATION = "imgopt"
@@ -50,24 +64,58 @@ def run_optimize(settings: Settings, target: str, config: Mapping[str, Any]) -> 
 
     A candidate that fails its checks is a result and no error. Raises the error that stopped it, Interrupted.
     """
+    return _run_target(settings, reconstruct_optimize_job, OPTIMIZED_BUILDS, target, config)
+
+
+def run_deploy(settings: Settings, target: str, config: Mapping[str, Any]) -> str:
+    """Deploy by the configuration of `verified_deployments`; the run's ID, which is the deployment's.
+
+    One that was rolled back is a result and no error. Raises the error that stopped it, Interrupted.
+    """
+    return _run_target(settings, reconstruct_deploy_job, VERIFIED_DEPLOYMENTS, target, config)
+
+
+def run_rollback(settings: Settings, target: str, subject: str, *, discard_changes: bool = False) -> str:
+    """Take the deployment back that `subject` means; the run's ID. Raises the error that stopped it, Interrupted."""
+    config = {"subject": subject, "discard_changes": discard_changes}
+    return _run_target(settings, reconstruct_rollback_job, VERIFIED_DEPLOYMENTS, target, config)
+
+
+def run_migration(settings: Settings, directory: str, config: Mapping[str, Any]) -> str:
+    """Move the data of a directory, or put it back, by the configuration of `data_migrations`; the run's ID.
+
+    One that was rolled back is a result and no error. Raises the error that stopped it, Interrupted.
+    """
+    return _run_target(
+        settings, reconstruct_migrate_data_job, DATA_MIGRATIONS, directory, config, partitions=DIRECTORIES
+    )
+
+
+def run_resume(settings: Settings, host: str) -> list[str]:
+    """Settle what was cut off on a host; what came of it, in sentences. Raises as `settle_host` does."""
     with _instance(settings) as instance:
-        instance.add_dynamic_partitions(TARGETS, [target])
-        operation = dg.AssetKey([PREFIX, OPTIMIZED_BUILDS]).to_python_identifier()
-        try:
-            return _run(
-                instance,
-                reconstruct_optimize_job,
-                {PARTITION_TAG: target},
-                {"ops": {operation: {"config": dict(config)}}},
-            )
-        except DagsterAssetCheckFailedError:
-            return str(instance.get_runs(limit=1)[0].run_id)
+        return settle_host(instance, settings, host)
 
 
 def run_housekeeping(settings: Settings) -> CleanUp:
     """Remove what is too old. Raises StorageError."""
     with _instance(settings) as instance:
         return clean_up(settings, instance)
+
+
+def _run_target(
+    settings: Settings,
+    job_function: Callable[[], dg.JobDefinition],
+    asset: str,
+    target: str,
+    config: Mapping[str, Any],
+    *,
+    partitions: str = TARGETS,
+) -> str:
+    with _instance(settings) as instance:
+        instance.add_dynamic_partitions(partitions, [target])
+        operation = dg.AssetKey([PREFIX, asset]).to_python_identifier()
+        return _run(instance, job_function, {PARTITION_TAG: target}, {"ops": {operation: {"config": dict(config)}}})
 
 
 def _run(
@@ -91,6 +139,8 @@ def _run(
         execute_run(reconstructable, run, instance, raise_on_error=True)
     except BaseException as error:  # noqa: BLE001  (raised again, or turned into Interrupted)
         cause = _cause(error)
+        if isinstance(cause, DagsterAssetCheckFailedError):
+            return run.run_id  # a check that blocks; what it found is a result
         if not isinstance(cause, _INTERRUPTS):
             raise cause from None
     with interrupts_deferred():

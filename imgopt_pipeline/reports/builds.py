@@ -16,6 +16,7 @@ from imgopt_pipeline.dockerfiles.diff import unified_diff
 from imgopt_pipeline.dockerfiles.facts import ByteRange
 from imgopt_pipeline.dockerfiles.rewriting import Rewrite
 from imgopt_pipeline.names import printable
+from imgopt_pipeline.planning.commands import deploy
 from imgopt_pipeline.planning.provenance import repository
 from imgopt_pipeline.planning.techniques import LEVELS, TECHNIQUES
 from imgopt_pipeline.redaction import redact_text
@@ -120,8 +121,11 @@ def left_out_lines(rewritten: Rewrite) -> Iterator[RenderableType]:
         yield Text(f"  {technique} not used: {reason}", style="dim")
 
 
-def build_view(rows: Rows) -> Iterator[RenderableType]:
-    """What came of an optimization, by its rows: the sum first, then rules, checks, attempts, logs."""
+def build_view(rows: Rows, deployed: str | None = "") -> Iterator[RenderableType]:
+    """What came of an optimization, by its rows: the sum first, then rules, checks, attempts, logs.
+
+    `deployed` is what `imgopt deploy` is to be told: by default the image, None where nothing runs it.
+    """
     (build,) = rows["builds"]
     yield Text(f"{build['reference']}: {build['summary']}", style="bold")
     for remark in build["remarks"]:
@@ -136,9 +140,7 @@ def build_view(rows: Rows) -> Iterator[RenderableType]:
         return
     if build["candidate_reference"]:
         yield f"Candidate: {build['candidate_reference']}; nothing that runs was touched."
-        name, before = build["reference"], f"{repository(build['reference'])}:before"
-        yield f"To keep a way back: docker image tag {build['source_image_id'].removeprefix('sha256:')[:12]} {before}."
-        yield f"To take it: docker image tag {build['candidate_reference']} {name}, then recreate its containers."
+        yield from _next_lines(build, deployed)
     yield from _further_lines(further)
     rules = [row for row in rows["build_rules"] if row["decision"] != "left out"]
     if rules:
@@ -262,6 +264,17 @@ def _fates_table(rules: Sequence[Row]) -> Table:
             Text(why, overflow="fold"),
         )
     return table
+
+
+def _next_lines(build: Row, deployed: str | None) -> Iterator[str]:
+    """How the candidate comes into use."""
+    name = build["reference"]
+    if deployed is not None:
+        yield f"To put it in the place of what runs: {deploy(build['host'], deployed or name)}"
+        return
+    before = f"{repository(name)}:before"
+    yield f"To keep a way back: docker image tag {build['source_image_id'].removeprefix('sha256:')[:12]} {before}"
+    yield f"To take it, as nothing runs it: docker image tag {build['candidate_reference']} {name}"
 
 
 def _failures(rows: Rows) -> Iterator[RenderableType]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from imgopt_pipeline.hosts.models import REMARK
 from imgopt_pipeline.layers.cache import ANALYSER_VERSION
+from imgopt_pipeline.migrations.mount_checks import KIND as MOUNT_GONE
 from imgopt_pipeline.reports.audit import query
 from imgopt_pipeline.settings import Settings
 from imgopt_pipeline.units import format_bytes
@@ -39,6 +40,7 @@ def gate_results(settings: Settings, host: str | None) -> list[GateResult]:
     unused = [row["subject"] for row in checks if row["container_id"] is None and _built_in_vain(row)]
     return [
         _result("host_readable", [row["subject"] for row in problems if row["kind"] != REMARK], "could not be read"),
+        _result("moved_data", [row["subject"] for row in problems if row["kind"] == MOUNT_GONE], "has lost its mount"),
         _result("image_size", too_big, f"over {format_bytes(gates.image_bytes)}"),
         _result("efficiency", wasteful, f"under an efficiency of {gates.lowest_efficiency:.0%}"),
         _result("gpu_builds_used", unused, "built for a GPU that they are not given"),

@@ -801,3 +801,314 @@ COMMENT ON COLUMN build_checks.old_value IS 'What was seen at the image in use.'
 COMMENT ON COLUMN build_checks.new_value IS 'What was seen at the candidate.';
 COMMENT ON COLUMN build_checks.detail IS 'What is wrong, or why it is not verified; empty where it passed.';
 COMMENT ON COLUMN build_checks.seconds IS 'How long it took.';
+
+CREATE TABLE IF NOT EXISTS approvals (
+    approval_id VARCHAR PRIMARY KEY,
+    host VARCHAR NOT NULL,
+    subject VARCHAR NOT NULL,
+    subject_kind VARCHAR NOT NULL,
+    image_id VARCHAR,
+    path VARCHAR,
+    action VARCHAR NOT NULL,
+    approved_by VARCHAR NOT NULL,
+    approved_at TIMESTAMP NOT NULL,
+    note VARCHAR NOT NULL
+);
+COMMENT ON TABLE approvals IS 'A person said yes to an item of the plan.';
+COMMENT ON COLUMN approvals.approval_id IS 'The approval.';
+COMMENT ON COLUMN approvals.host IS 'Name of the host.';
+COMMENT ON COLUMN approvals.subject IS 'What the item of the plan is about.';
+COMMENT ON COLUMN approvals.subject_kind IS 'image, container, volume or directory.';
+COMMENT ON COLUMN approvals.image_id IS 'The image as it then was; another image of that name is not approved.';
+COMMENT ON COLUMN approvals.path IS 'The directory.';
+COMMENT ON COLUMN approvals.action IS 'What was approved, in the words of the plan.';
+COMMENT ON COLUMN approvals.approved_by IS 'Who said so.';
+COMMENT ON COLUMN approvals.approved_at IS 'When.';
+COMMENT ON COLUMN approvals.note IS 'What they added; may be empty.';
+
+CREATE TABLE IF NOT EXISTS deployments (
+    deployment_id VARCHAR PRIMARY KEY,
+    host VARCHAR NOT NULL,
+    subject VARCHAR NOT NULL,
+    reference VARCHAR,
+    units VARCHAR[] NOT NULL,
+    methods VARCHAR[] NOT NULL,
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('verified', 'rolled back', 'rollback failed', 'unchanged', 'open')),
+    reason VARCHAR NOT NULL,
+    build_id VARCHAR NOT NULL,
+    old_image_id VARCHAR NOT NULL,
+    new_image_id VARCHAR NOT NULL,
+    old_bytes BIGINT NOT NULL,
+    new_bytes BIGINT NOT NULL,
+    backup_reference VARCHAR NOT NULL,
+    approved_by VARCHAR NOT NULL,
+    started_at TIMESTAMP NOT NULL,
+    finished_at TIMESTAMP,
+    gate_seconds DOUBLE,
+    gap_seconds DOUBLE,
+    gap_detail VARCHAR NOT NULL,
+    pinned BOOLEAN NOT NULL,
+    kept_until TIMESTAMP,
+    freed_bytes BIGINT,
+    folder VARCHAR NOT NULL,
+    remarks VARCHAR[] NOT NULL,
+    summary VARCHAR NOT NULL,
+    imgopt_version VARCHAR NOT NULL
+);
+COMMENT ON TABLE deployments IS 'A candidate put in the place of what runs: verified, or the old state put back.';
+COMMENT ON COLUMN deployments.deployment_id IS 'The ID of the Dagster run.';
+COMMENT ON COLUMN deployments.host IS 'Name of the host.';
+COMMENT ON COLUMN deployments.subject IS 'What was named: a service, a container or an image.';
+COMMENT ON COLUMN deployments.reference IS 'The name of the image that ran; empty where it has none.';
+COMMENT ON COLUMN deployments.units IS 'Compose services and containers that were switched.';
+COMMENT ON COLUMN deployments.methods IS 'How, in the same order: tag (the name moved), override (a compose file of ours names the image), recreate (the container was made anew).';
+COMMENT ON COLUMN deployments.outcome IS 'verified; rolled back: the old state runs as before; rollback failed; unchanged: stopped before anything was changed; open: cut off, to be resumed.';
+COMMENT ON COLUMN deployments.reason IS 'Why it is not verified; empty where it is.';
+COMMENT ON COLUMN deployments.build_id IS 'The optimized build that was deployed.';
+COMMENT ON COLUMN deployments.old_image_id IS 'The image that ran.';
+COMMENT ON COLUMN deployments.new_image_id IS 'The candidate.';
+COMMENT ON COLUMN deployments.old_bytes IS 'Size of the image that ran.';
+COMMENT ON COLUMN deployments.new_bytes IS 'Size of the candidate.';
+COMMENT ON COLUMN deployments.backup_reference IS 'The name that keeps the old image.';
+COMMENT ON COLUMN deployments.approved_by IS 'Who said yes to it, and when.';
+COMMENT ON COLUMN deployments.started_at IS 'When it began.';
+COMMENT ON COLUMN deployments.finished_at IS 'When its outcome was known.';
+COMMENT ON COLUMN deployments.gate_seconds IS 'How long the switched service was watched, soak included.';
+COMMENT ON COLUMN deployments.gap_seconds IS 'How long the service did not answer; empty where that could not be measured.';
+COMMENT ON COLUMN deployments.gap_detail IS 'What was asked for that, or why it could not be measured.';
+COMMENT ON COLUMN deployments.pinned IS 'Whether the old state is kept until a person lets it go.';
+COMMENT ON COLUMN deployments.kept_until IS 'When the old state may be removed at the earliest.';
+COMMENT ON COLUMN deployments.freed_bytes IS 'What its removal freed on the disk of the engine, measured; empty while it is kept.';
+COMMENT ON COLUMN deployments.folder IS 'Folder of its journal and the log of compose.';
+COMMENT ON COLUMN deployments.remarks IS 'What a person was told beforehand.';
+COMMENT ON COLUMN deployments.summary IS 'The same in a sentence.';
+COMMENT ON COLUMN deployments.imgopt_version IS 'Version of imgopt that made it.';
+
+CREATE TABLE IF NOT EXISTS deployment_steps (
+    deployment_id VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    happened_at TIMESTAMP NOT NULL,
+    step VARCHAR NOT NULL,
+    event VARCHAR NOT NULL,
+    detail VARCHAR NOT NULL
+);
+COMMENT ON TABLE deployment_steps IS 'The journal of each deployment: what was done, in order.';
+COMMENT ON COLUMN deployment_steps.deployment_id IS 'The deployment.';
+COMMENT ON COLUMN deployment_steps.number IS 'Position in the journal.';
+COMMENT ON COLUMN deployment_steps.happened_at IS 'When.';
+COMMENT ON COLUMN deployment_steps.step IS 'The step; those of the way back begin with "back".';
+COMMENT ON COLUMN deployment_steps.event IS 'begun, done, failed, undoing, undone or noted.';
+COMMENT ON COLUMN deployment_steps.detail IS 'What it came to; may be empty.';
+
+CREATE TABLE IF NOT EXISTS deployment_checks (
+    deployment_id VARCHAR NOT NULL,
+    phase VARCHAR NOT NULL CHECK (phase IN ('shadow', 'gate', 'rollback')),
+    unit VARCHAR NOT NULL,
+    check_name VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('passed', 'failed', 'unverified')),
+    old_value VARCHAR NOT NULL,
+    new_value VARCHAR NOT NULL,
+    detail VARCHAR NOT NULL
+);
+COMMENT ON TABLE deployment_checks IS 'What was looked at after a switch and after a rollback, beside what it was before.';
+COMMENT ON COLUMN deployment_checks.deployment_id IS 'The deployment.';
+COMMENT ON COLUMN deployment_checks.phase IS 'shadow: both images asked the same before the switch; gate: after it; rollback: of the old state put back.';
+COMMENT ON COLUMN deployment_checks.unit IS 'The service or container.';
+COMMENT ON COLUMN deployment_checks.check_name IS 'The check.';
+COMMENT ON COLUMN deployment_checks.outcome IS 'passed, failed, or unverified: the old one did not do it either, or it could not be looked at.';
+COMMENT ON COLUMN deployment_checks.old_value IS 'What it was before.';
+COMMENT ON COLUMN deployment_checks.new_value IS 'What it is.';
+COMMENT ON COLUMN deployment_checks.detail IS 'What is wrong; empty where it passed.';
+
+CREATE TABLE IF NOT EXISTS cleanings (
+    cleaning_id VARCHAR PRIMARY KEY,
+    host VARCHAR NOT NULL,
+    started_at TIMESTAMP NOT NULL,
+    finished_at TIMESTAMP,
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('finished', 'cut off', 'under way')),
+    removed INTEGER NOT NULL CHECK (removed >= 0),
+    moved_aside INTEGER NOT NULL CHECK (moved_aside >= 0),
+    left_alone INTEGER NOT NULL CHECK (left_alone >= 0),
+    failed INTEGER NOT NULL CHECK (failed >= 0),
+    freed_bytes BIGINT NOT NULL CHECK (freed_bytes >= 0),
+    pending_bytes BIGINT NOT NULL CHECK (pending_bytes >= 0),
+    older_than_days DOUBLE NOT NULL,
+    folder VARCHAR NOT NULL,
+    summary VARCHAR NOT NULL,
+    imgopt_version VARCHAR NOT NULL
+);
+COMMENT ON TABLE cleanings IS 'Each cleaning of a host: what was only left over, and what removing it freed.';
+COMMENT ON COLUMN cleanings.cleaning_id IS 'Its ID, by which it is taken back.';
+COMMENT ON COLUMN cleanings.host IS 'Name of the host.';
+COMMENT ON COLUMN cleanings.started_at IS 'When it began, UTC.';
+COMMENT ON COLUMN cleanings.finished_at IS 'When it was through, UTC; null while it is under way.';
+COMMENT ON COLUMN cleanings.outcome IS 'finished; cut off: what stood afterwards was looked at; under way.';
+COMMENT ON COLUMN cleanings.removed IS 'Things that are gone.';
+COMMENT ON COLUMN cleanings.moved_aside IS 'Directories that lie aside now and can come back.';
+COMMENT ON COLUMN cleanings.left_alone IS 'Things that were in use by the time they were to go, or were not reached.';
+COMMENT ON COLUMN cleanings.failed IS 'Things that could not be removed.';
+COMMENT ON COLUMN cleanings.freed_bytes IS 'What became free, measured around each removal; what is pending is not in it.';
+COMMENT ON COLUMN cleanings.pending_bytes IS 'What lies aside and is not free yet.';
+COMMENT ON COLUMN cleanings.older_than_days IS 'From which age on containers and build cache went.';
+COMMENT ON COLUMN cleanings.folder IS 'Where its journal lies.';
+COMMENT ON COLUMN cleanings.summary IS 'What came of it, in a sentence.';
+COMMENT ON COLUMN cleanings.imgopt_version IS 'The version of imgopt.';
+
+CREATE TABLE IF NOT EXISTS cleaned_items (
+    cleaning_id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL CHECK (kind IN ('container', 'image', 'build cache', 'volume', 'directory')),
+    subject VARCHAR NOT NULL,
+    key VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('removed', 'moved aside', 'put back', 'left', 'failed')),
+    reason VARCHAR NOT NULL,
+    detail VARCHAR NOT NULL,
+    size_bytes BIGINT CHECK (size_bytes >= 0),
+    freed_bytes BIGINT CHECK (freed_bytes >= 0),
+    pending_bytes BIGINT NOT NULL CHECK (pending_bytes >= 0),
+    aside VARCHAR,
+    PRIMARY KEY (cleaning_id, kind, key)
+);
+COMMENT ON TABLE cleaned_items IS 'What became of each thing that a cleaning was to remove.';
+COMMENT ON COLUMN cleaned_items.cleaning_id IS 'The cleaning.';
+COMMENT ON COLUMN cleaned_items.kind IS 'container, image, build cache, volume or directory.';
+COMMENT ON COLUMN cleaned_items.subject IS 'What a person calls it.';
+COMMENT ON COLUMN cleaned_items.key IS 'Its ID, name or path; empty for the build cache.';
+COMMENT ON COLUMN cleaned_items.outcome IS 'removed; moved aside: it can come back; put back; left: it was in use by then; failed.';
+COMMENT ON COLUMN cleaned_items.reason IS 'Why it could go.';
+COMMENT ON COLUMN cleaned_items.detail IS 'Why it was left, or what failed; empty where it went.';
+COMMENT ON COLUMN cleaned_items.size_bytes IS 'What it was said to take; null where nobody said.';
+COMMENT ON COLUMN cleaned_items.freed_bytes IS 'What became free while it was removed, measured; null where that could not be.';
+COMMENT ON COLUMN cleaned_items.pending_bytes IS 'What of it lies aside and is not free yet.';
+COMMENT ON COLUMN cleaned_items.aside IS 'Where it lies meanwhile; null for what is not aside.';
+
+CREATE TABLE IF NOT EXISTS migrations (
+    migration_id VARCHAR PRIMARY KEY,
+    host VARCHAR NOT NULL,
+    subject VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL CHECK (kind IN ('bind', 'volume')),
+    volume VARCHAR,
+    source VARCHAR NOT NULL,
+    destination VARCHAR NOT NULL,
+    mount_point VARCHAR NOT NULL,
+    filesystem VARCHAR NOT NULL,
+    units VARCHAR[] NOT NULL,
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('verified', 'rolled back', 'rollback failed', 'cancelled', 'open')),
+    reason VARCHAR NOT NULL,
+    files BIGINT NOT NULL CHECK (files >= 0),
+    file_bytes BIGINT NOT NULL CHECK (file_bytes >= 0),
+    left_out BIGINT NOT NULL CHECK (left_out >= 0),
+    copy_seconds DOUBLE,
+    verify_seconds DOUBLE,
+    gate_seconds DOUBLE,
+    gap_seconds DOUBLE,
+    gap_detail VARCHAR NOT NULL,
+    approved_by VARCHAR NOT NULL,
+    started_at TIMESTAMP NOT NULL,
+    finished_at TIMESTAMP,
+    kept_until TIMESTAMP,
+    set_aside VARCHAR,
+    pending_bytes BIGINT NOT NULL CHECK (pending_bytes >= 0),
+    freed_bytes BIGINT NOT NULL CHECK (freed_bytes >= 0),
+    folder VARCHAR NOT NULL,
+    remarks VARCHAR[] NOT NULL,
+    summary VARCHAR NOT NULL,
+    imgopt_version VARCHAR NOT NULL
+);
+COMMENT ON TABLE migrations IS 'A data directory moved to another file system: verified, or everything put back.';
+COMMENT ON COLUMN migrations.migration_id IS 'The ID of the Dagster run that began it.';
+COMMENT ON COLUMN migrations.host IS 'Name of the host.';
+COMMENT ON COLUMN migrations.subject IS 'What was named.';
+COMMENT ON COLUMN migrations.kind IS 'bind: a directory of the host; volume: a named volume.';
+COMMENT ON COLUMN migrations.volume IS 'Name of the volume.';
+COMMENT ON COLUMN migrations.source IS 'Where the files were.';
+COMMENT ON COLUMN migrations.destination IS 'Where they are to be.';
+COMMENT ON COLUMN migrations.mount_point IS 'What must be mounted there.';
+COMMENT ON COLUMN migrations.filesystem IS 'As which type of file system.';
+COMMENT ON COLUMN migrations.units IS 'Compose services and containers that use them.';
+COMMENT ON COLUMN migrations.outcome IS 'verified; rolled back: everything is as before; rollback failed; cancelled: given up, the copy removed; open: copying, or cut off.';
+COMMENT ON COLUMN migrations.reason IS 'Why it is not verified, or what stopped it last; empty where it is.';
+COMMENT ON COLUMN migrations.files IS 'Files, each hard link counted.';
+COMMENT ON COLUMN migrations.file_bytes IS 'Their bytes as they are read, holes included.';
+COMMENT ON COLUMN migrations.left_out IS 'Sockets, pipes and devices, which stay behind.';
+COMMENT ON COLUMN migrations.copy_seconds IS 'What copying took, while everything ran.';
+COMMENT ON COLUMN migrations.verify_seconds IS 'What reading the copy back took.';
+COMMENT ON COLUMN migrations.gate_seconds IS 'How long the switched services were watched, soak included.';
+COMMENT ON COLUMN migrations.gap_seconds IS 'How long a service did not answer; empty where that could not be measured.';
+COMMENT ON COLUMN migrations.gap_detail IS 'What was asked for that, or why it could not be measured.';
+COMMENT ON COLUMN migrations.approved_by IS 'Who said yes to it, and when.';
+COMMENT ON COLUMN migrations.started_at IS 'When it began.';
+COMMENT ON COLUMN migrations.finished_at IS 'When its outcome was known.';
+COMMENT ON COLUMN migrations.kept_until IS 'When the source may be deleted at the earliest.';
+COMMENT ON COLUMN migrations.set_aside IS 'Where the source is kept meanwhile; empty where it is in use, or gone.';
+COMMENT ON COLUMN migrations.pending_bytes IS 'Bytes of the source that is kept and not free yet.';
+COMMENT ON COLUMN migrations.freed_bytes IS 'What its deletion freed, measured; 0 before.';
+COMMENT ON COLUMN migrations.folder IS 'Folder of its journal, its list of files and the log of compose.';
+COMMENT ON COLUMN migrations.remarks IS 'What a person was told beforehand: what the destination does not keep.';
+COMMENT ON COLUMN migrations.summary IS 'The same in a sentence.';
+COMMENT ON COLUMN migrations.imgopt_version IS 'Version of imgopt that made it.';
+
+CREATE TABLE IF NOT EXISTS migration_steps (
+    migration_id VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    happened_at TIMESTAMP NOT NULL,
+    step VARCHAR NOT NULL,
+    event VARCHAR NOT NULL,
+    detail VARCHAR NOT NULL
+);
+COMMENT ON TABLE migration_steps IS 'The journal of each migration: what was done, in order.';
+COMMENT ON COLUMN migration_steps.migration_id IS 'The migration.';
+COMMENT ON COLUMN migration_steps.number IS 'Position in the journal.';
+COMMENT ON COLUMN migration_steps.happened_at IS 'When.';
+COMMENT ON COLUMN migration_steps.step IS 'The step; those of the way back begin with "back".';
+COMMENT ON COLUMN migration_steps.event IS 'begun, done, failed or noted.';
+COMMENT ON COLUMN migration_steps.detail IS 'What it came to; may be empty.';
+
+CREATE TABLE IF NOT EXISTS migration_checks (
+    migration_id VARCHAR NOT NULL,
+    phase VARCHAR NOT NULL CHECK (phase IN ('gate', 'rollback')),
+    unit VARCHAR NOT NULL,
+    check_name VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL CHECK (outcome IN ('passed', 'failed', 'unverified')),
+    old_value VARCHAR NOT NULL,
+    new_value VARCHAR NOT NULL,
+    detail VARCHAR NOT NULL
+);
+COMMENT ON TABLE migration_checks IS 'What was looked at after services were pointed to the new place, and after a rollback.';
+COMMENT ON COLUMN migration_checks.migration_id IS 'The migration.';
+COMMENT ON COLUMN migration_checks.phase IS 'gate: with the new place; rollback: of the old state put back.';
+COMMENT ON COLUMN migration_checks.unit IS 'The service or container.';
+COMMENT ON COLUMN migration_checks.check_name IS 'The check; moved folder, file count and sample hashes are seen from inside a container.';
+COMMENT ON COLUMN migration_checks.outcome IS 'passed, failed, or unverified: it did not do so before either, or it could not be looked at.';
+COMMENT ON COLUMN migration_checks.old_value IS 'What it was before.';
+COMMENT ON COLUMN migration_checks.new_value IS 'What it is.';
+COMMENT ON COLUMN migration_checks.detail IS 'What is wrong; empty where it passed.';
+
+CREATE TABLE IF NOT EXISTS file_archives (
+    archive_id VARCHAR PRIMARY KEY,
+    host VARCHAR NOT NULL,
+    folder VARCHAR NOT NULL,
+    destination VARCHAR NOT NULL,
+    archive VARCHAR NOT NULL,
+    unused_days DOUBLE NOT NULL,
+    made_at TIMESTAMP NOT NULL,
+    files BIGINT NOT NULL CHECK (files >= 0),
+    file_bytes BIGINT NOT NULL CHECK (file_bytes >= 0),
+    archive_bytes BIGINT NOT NULL CHECK (archive_bytes >= 0),
+    deleted BIGINT NOT NULL CHECK (deleted >= 0),
+    finished BOOLEAN NOT NULL,
+    summary VARCHAR NOT NULL
+);
+COMMENT ON TABLE file_archives IS 'Files that nobody used for long, packed, read back, and deleted where they were.';
+COMMENT ON COLUMN file_archives.archive_id IS 'Its ID, which is in the name of the archive.';
+COMMENT ON COLUMN file_archives.host IS 'Name of the host.';
+COMMENT ON COLUMN file_archives.folder IS 'Where the files were.';
+COMMENT ON COLUMN file_archives.destination IS 'The folder of the archive.';
+COMMENT ON COLUMN file_archives.archive IS 'The archive; empty until it is finished.';
+COMMENT ON COLUMN file_archives.unused_days IS 'For how many days they were neither read nor written.';
+COMMENT ON COLUMN file_archives.made_at IS 'When it was begun.';
+COMMENT ON COLUMN file_archives.files IS 'Files in it.';
+COMMENT ON COLUMN file_archives.file_bytes IS 'Their bytes.';
+COMMENT ON COLUMN file_archives.archive_bytes IS 'What the archive takes.';
+COMMENT ON COLUMN file_archives.deleted IS 'Originals that were deleted after it was read back.';
+COMMENT ON COLUMN file_archives.finished IS 'Whether it came to its end; otherwise the same command goes on.';
+COMMENT ON COLUMN file_archives.summary IS 'The same in a sentence.';

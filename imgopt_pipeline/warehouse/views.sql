@@ -281,3 +281,34 @@ SELECT technique, count(*) FILTER (decision = 'kept') AS kept, count(*) FILTER (
         AS measured_per_likely
 FROM newest WHERE decision IN ('kept', 'dropped') GROUP BY technique;
 COMMENT ON VIEW estimate_accuracy IS 'How each rule did in optimized builds: kept or dropped, what it was expected and measured to free.';
+
+CREATE OR REPLACE VIEW latest_deployments AS
+SELECT * FROM deployments
+QUALIFY row_number() OVER (
+    PARTITION BY host, coalesce(reference, subject) ORDER BY started_at DESC, deployment_id
+) = 1;
+COMMENT ON VIEW latest_deployments IS 'The newest deployment of each image.';
+
+CREATE OR REPLACE VIEW measured_gains AS
+SELECT d.host, d.subject, d.reference, d.finished_at, d.deployment_id, d.build_id,
+    d.old_bytes, d.new_bytes, d.old_bytes - d.new_bytes AS measured_bytes,
+    b.low_bytes, b.likely_bytes, b.high_bytes,
+    d.old_bytes - d.new_bytes BETWEEN b.low_bytes AND b.high_bytes AS within_range,
+    d.gap_seconds,
+    d.freed_bytes,
+    -- Only what no other image shares goes with the old one.
+    CASE WHEN d.freed_bytes IS NULL THEN i.unique_bytes END AS pending_bytes,
+    d.kept_until
+FROM deployments AS d
+-- Nothing is expected of an image that is only flattened.
+LEFT JOIN builds AS b ON b.build_id = d.build_id AND b.kind = 'rewrite'
+LEFT JOIN latest_images AS i ON i.host = d.host AND i.image_id = d.old_image_id
+WHERE d.outcome = 'verified';
+COMMENT ON VIEW measured_gains IS 'What each verified deployment gained: expected of its build, measured in bytes of the image, and freed on the disk once the old image was removed; pending_bytes is what waits for that, null where no audit has seen it.';
+
+CREATE OR REPLACE VIEW migrated_data AS
+SELECT host, subject, source, destination, filesystem, units, finished_at, files, file_bytes, gap_seconds,
+    pending_bytes, freed_bytes, kept_until, set_aside
+FROM migrations
+WHERE outcome = 'verified';
+COMMENT ON VIEW migrated_data IS 'Data that was moved and is in use at its new place: what is freed, and what waits for its source to be deleted.';

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imgopt_pipeline.cli.builds import _ask
+from imgopt_pipeline.cli.asking import ask
 from imgopt_pipeline.dockerfiles.files import BACKUP_SUFFIX
 from imgopt_pipeline.errors import SettingsError
 from imgopt_pipeline.warehouse.store import publish, replace_rows
@@ -206,7 +206,7 @@ def test_a_folder_of_archives_builds_nothing(imgopt: Run, home: Path, tmp_path: 
 
 def test_where_nobody_is_there_to_ask_nothing_is_built(imgopt: Run) -> None:
     with pytest.raises(SettingsError, match=r"nobody is there to ask\. Add --yes, or --dry-run"):
-        _ask("Build and check it?")
+        ask("Build and check it?")
     assert "Add --yes" in imgopt("optimize", "web:1", "--json", code=2).stderr.decode()
 
 
@@ -240,6 +240,8 @@ def test_builds_are_listed_the_newest_first(imgopt: Run) -> None:
 def test_one_build_by_any_of_its_names(imgopt: Run, name: str) -> None:
     shown = imgopt("builds", name).stdout.decode()
     assert "Candidate: shop-web:latest-optimized" in shown
+    assert "To put it in the place of what runs: imgopt deploy shop-web:latest\n" in shown
+    assert "docker image tag" not in shown
     rows = json.loads(imgopt("builds", name, "--json").stdout)
     assert {table: len(found) for table, found in rows.items()} == {
         "builds": 1,

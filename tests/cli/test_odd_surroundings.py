@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from imgopt_pipeline.cli.output import told
+from imgopt_pipeline.errors import ImgoptError
 from tests.cli.test_commands import LAYERS, environment
 from tests.small_archive import digest, layer_tar, write_archive
 
@@ -69,6 +71,17 @@ def test_a_home_with_an_odd_name(home: Path, name: str) -> None:
     done = shell("$IMGOPT audit", home.parent / "x", IMGOPT_HOME=str(odd))
     assert done.returncode == 0, done.stderr
     assert "demo/one:1" in done.stdout
+
+
+def test_a_name_that_is_typed_with_a_line_break_stays_on_its_line(home: Path) -> None:
+    name = "a\nb\x1b[31m\\c"
+    done = subprocess.run([*PROGRAM, "rollback", name], env=environment(home), cwd=home, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert done.stderr.startswith("imgopt: a\\x0ab\\x1b[31m\\\\c: no deployment of it"), done.stderr
+    assert (done.stderr.count("\n"), "\x1b" in done.stderr) == (1, False)
+    # What a message says in several lines stays so.
+    error = ImgoptError("what stands where:\n  a\nb is gone\n  tab\there", subject="a\nb")
+    assert told(error) == "what stands where:\n  a\\x0ab is gone\n  tab\\x09here"
 
 
 def test_output_that_cannot_be_written(home: Path) -> None:

@@ -16,6 +16,7 @@ from tests.findings.warehouse_made import (
     host,
     image,
     image_gpu,
+    mount_gone,
     package,
     removable,
     together,
@@ -286,6 +287,14 @@ CASES = [
         | {"path": "/var/lib/docker/volumes/db/_data"},
         "mounts it; it holds 7 MB and has no name of its own.",
         "`docker volume rm db`",
+    ),
+    Case(
+        "moved-data-is-gone",
+        together(host(), mount_gone("music")),
+        together(host(), mount_gone("music", kind="unreadable layer")),
+        plain(0, 0, subject_kind="directory", subject="music", image_id=None, low_bytes=0) | {"severity": "high"},
+        "the mount /mnt/remote is gone",
+        "Mount it again",
     ),
     Case(
         "old-build-cache",

@@ -253,6 +253,18 @@ def volume(name: str, **columns: Any) -> Rows:
     return {"volume_inventory": [_audited(row | columns)]}
 
 
+def mount_gone(subject: str, kind: str = "mount gone") -> Rows:
+    """A problem that the audit met with moved data."""
+    row = {
+        "asset": "data_directories",
+        "subject": subject,
+        "kind": kind,
+        "message": "the mount /mnt/remote is gone (no such directory): service shop/web has no data.",
+        "hint": "Mount it again, then start service shop/web.",
+    }
+    return {"audit_problems": [_audited(row)]}
+
+
 def build_cache(reclaimable_bytes: int) -> Rows:
     row: dict[str, Any] = {
         "kind": "build cache",

@@ -22,6 +22,7 @@ asset imgopt/audit_report [reporting] by host
     optimization_plan, package_inventory, space_usage, wasted_files
 asset imgopt/container_inventory [inventory] by host
 asset imgopt/data_directories [inventory] by host
+asset imgopt/data_migrations [deployments] by target <- optimization_plan
 asset imgopt/disk_usage [inventory] by host
 asset imgopt/findings [planning] by host
     <- container_inventory, data_directories, disk_usage, gpu_checks, image_inventory, layer_analysis,
@@ -33,8 +34,15 @@ asset imgopt/optimization_plan [planning] by host <- findings
 asset imgopt/optimized_builds [builds] by target <- optimization_plan
 asset imgopt/package_inventory [analysis] by host <- layer_analysis
 asset imgopt/space_usage [analysis] by host <- layer_analysis
+asset imgopt/verified_deployments [deployments] by target <- optimized_builds
 asset imgopt/wasted_files [analysis] by host <- image_inventory
 check audit_report:schema_current
+check data_directories:moved_data
+check data_migrations:file_count
+check data_migrations:moved_folder
+check data_migrations:outcome
+check data_migrations:sample_hashes
+check data_migrations:services
 check gpu_checks:gpu_builds_used
 check image_inventory:host_readable
 check layer_analysis:cache_current
@@ -52,12 +60,26 @@ check optimized_builds:shared_libraries
 check optimized_builds:smaller
 check optimized_builds:smoke
 check optimized_builds:start
+check verified_deployments:containers
+check verified_deployments:dependants
+check verified_deployments:health
+check verified_deployments:log
+check verified_deployments:memory
+check verified_deployments:outcome
+check verified_deployments:probes
+check verified_deployments:restarts
+check verified_deployments:running
 job audit
+job deploy
 job housekeeping
+job migrate_data
 job optimize
+job rollback
 schedule daily_housekeeping -> housekeeping at 30 4 * * * UTC, RUNNING
 schedule weekly_audit -> audit at 0 6 * * 1 UTC, RUNNING
 """
+
+ACTING = ["data_migrations", "optimized_builds", "verified_deployments"]
 
 
 @pytest.fixture
@@ -114,17 +136,27 @@ def test_every_asset_explains_itself(repository: dg.RepositoryDefinition) -> Non
         assert node.metadata["dagster/column_schema"].columns[0].description
 
 
-def test_an_audit_builds_nothing(repository: dg.RepositoryDefinition) -> None:
+def test_an_audit_changes_nothing(repository: dg.RepositoryDefinition) -> None:
     jobs = {
         job.name: {key.path[-1] for key in job.asset_layer.executable_asset_keys} for job in repository.get_all_jobs()
     }
     assert jobs["optimize"] == {"optimized_builds"}
-    assert "optimized_builds" not in jobs["audit"]
+    assert jobs["deploy"] == jobs["rollback"] == {"verified_deployments"}
+    assert jobs["migrate_data"] == {"data_migrations"}
+    assert not jobs["audit"] & set(ACTING)
     assert jobs["audit"] >= {"optimization_plan", "audit_report"}
 
 
-def test_checks_of_candidates_block(repository: dg.RepositoryDefinition) -> None:
-    key = dg.AssetKey(["imgopt", "optimized_builds"])
+def test_no_schedule_acts(repository: dg.RepositoryDefinition) -> None:
+    assert {schedule.job_name for schedule in repository.schedule_defs} == {"audit", "housekeeping"}
+    assert list(repository.sensor_defs) == []
+    acting = [repository.asset_graph.get(dg.AssetKey(["imgopt", name])) for name in ACTING]
+    assert [node.automation_condition for node in acting] == [None] * len(ACTING)
+
+
+@pytest.mark.parametrize("asset", ACTING)
+def test_checks_of_what_acts_block(repository: dg.RepositoryDefinition, asset: str) -> None:
+    key = dg.AssetKey(["imgopt", asset])
     definition = repository.assets_defs_by_key[key]
     assert {spec.blocking for spec in definition.check_specs} == {True}
     assert all(spec.description for spec in definition.check_specs)

@@ -141,15 +141,23 @@ def test_reasons_say_what_a_person_asks(plan: dict[str, Row]) -> None:
     assert "Its name says cpu, its content is a CUDA build" in plan[KOKORO]["reason"]
     assert "180 days" in plan[MUSIC]["reason"] + plan[MUSIC]["counted"]
     assert "custom image" in plan[CALCOM]["reason"]
-    assert plan[WHISPERX]["command"].startswith("docker compose -f /srv/whisperx/docker-compose.yml")
+    assert plan[WHISPERX]["command"] == f"imgopt optimize --host demo {WHISPERX}"
 
 
 def test_a_command_to_copy_is_one_line(demo: Demo, plan: dict[str, Row]) -> None:
     told = demo.run("plan").splitlines()
     commands = [row["command"] for row in plan.values() if row["command"] and row["phase"]]
-    assert max(map(len, commands)) > 140, "longer than what is printed in a line"
+    assert len(commands) >= 8
     for command in commands:
         assert f"   $ {command}" in told
+    steps = [step for row in plan.values() if row["phase"] for step in row["prerequisites"] if "docker builder" in step]
+    assert max(map(len, steps)) > 140, "longer than what is printed in a line"
+    assert all(any(line.endswith(step) for line in told) for step in steps)
+
+
+def test_what_was_optimized_is_deployed_by_imgopt(plan: dict[str, Row]) -> None:
+    assert "(imgopt deploy --host demo whisperx/whisperx)" in plan[WHISPERX]["prerequisites"][-1]
+    assert plan["build cache"]["command"] == "imgopt clean --host demo --build-cache"
 
 
 def test_with_a_gpu_whisperx_keeps_cuda(demo: Demo) -> None:
@@ -206,4 +214,4 @@ def test_beside_a_stopped_app_its_modules_may_go(demo: Demo) -> None:
 
     row = demo.plan(stop)[NEXTJS]
     assert (row["decision"], row["phase"]) == ("optimize", 2)
-    assert row["command"]
+    assert row["command"] == f"imgopt clean --host demo --directory={NEXTJS}"

@@ -41,7 +41,11 @@ from tests.scenarios.cases import (
 
 SECONDS = 1_800
 ROOT = Path("/var/tmp")
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(2 * SECONDS)]
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.timeout(2 * SECONDS),
+    pytest.mark.skipif(os.environ.get("SKIP_ENGINE") == "1", reason="SKIP_ENGINE=1 is set"),
+]
 at_leisure = pytest.mark.skipif(
     os.environ.get("IMGOPT_SCENARIOS") != "1", reason="takes gigabytes or minutes: `make scenarios` runs it"
 )
@@ -144,6 +148,7 @@ def techniques(result: Optimized) -> set[str]:
     return set(result.build["techniques"])
 
 
+@at_leisure
 def test_onnxruntime_without_a_gpu(daemon: Daemon, tmp_path: Path) -> None:
     result = optimized(daemon, CLASSIFIER, tmp_path, "balanced")
     assert "R1" in techniques(result)

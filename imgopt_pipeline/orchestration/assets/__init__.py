@@ -3,7 +3,7 @@
 An asset is thin: it calls one step of `auditing` and returns its rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import dagster as dg
@@ -16,6 +16,15 @@ PREFIX = "imgopt"
 OWNERS = ["team:imgopt"]
 TARGETS = "targets"
 """The name of the partitions by target, `host|image`."""
+
+DIRECTORIES = "directories"
+"""The name of the partitions by directory, `host|path`."""
+
+DATA_MIGRATIONS = "data_migrations"
+"""The asset whose partitions say where the data of each directory is."""
+
+VERIFIED_DEPLOYMENTS = "verified_deployments"
+"""The asset whose partitions say what stands of each target."""
 
 PARTITION_TAG = "dagster/partition"
 """The tag with which a run names its partition, here the host."""
@@ -55,3 +64,11 @@ def table_spec(table: str, *, group: str, kinds: set[str], deps: Sequence[str | 
 def asset_key(table: str) -> dg.AssetKey:
     """The key of the asset of that name."""
     return dg.AssetKey([PREFIX, table])
+
+
+def shown(metadata: Mapping[str, str | int | float]) -> dict[str, Any]:
+    """Texts as Markdown, in which Dagster's page shows a diff and a table."""
+    return {
+        name: dg.MetadataValue.md(value) if isinstance(value, str) and "\n" in value else value
+        for name, value in metadata.items()
+    }

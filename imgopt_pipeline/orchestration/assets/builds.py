@@ -8,7 +8,7 @@ from pydantic import Field
 
 from imgopt_pipeline.builds.preparing import Options
 from imgopt_pipeline.builds.targets import flatten_target, optimize_target
-from imgopt_pipeline.orchestration.assets import TARGETS, asset_key, table_asset
+from imgopt_pipeline.orchestration.assets import TARGETS, asset_key, shown, table_asset
 from imgopt_pipeline.orchestration.build_checks import build_check_specs, check_results
 from imgopt_pipeline.reports.builds import build_metadata
 from imgopt_pipeline.settings import Settings
@@ -64,7 +64,7 @@ def build_assets() -> list[dg.AssetsDefinition]:
         else:
             rows = optimize_target(settings, key, _options(config), build_id)
         yield dg.MaterializeResult(
-            value=rows, metadata=_shown(build_metadata(rows)), check_results=list(check_results(rows))
+            value=rows, metadata=shown(build_metadata(rows)), check_results=list(check_results(rows))
         )
 
     return [optimized_builds]
@@ -83,11 +83,3 @@ def _options(config: BuildConfig) -> Options:
         anyway=config.anyway,
         write=config.write,
     )
-
-
-def _shown(metadata: dict[str, str | int | float]) -> dict[str, Any]:
-    """Texts as Markdown, in which Dagster's page shows a diff and a table."""
-    return {
-        name: dg.MetadataValue.md(value) if isinstance(value, str) and "\n" in value else value
-        for name, value in metadata.items()
-    }
