@@ -150,6 +150,7 @@ def _migrate(
             return
         if not yes:
             ask("Go on?")
+        _approve(settings, host_name, migration)
     else:
         with shown_progress(), prepared_migration(settings, host_name, name, options) as (_, prepared):
             pass  # it holds all that a person has to see; no connection is kept while one thinks

@@ -51,6 +51,10 @@ def migrate_target(settings: Settings, host_name: str, name: str, options: Optio
     """
     record = unfinished(settings, host_name, name)
     if record is not None:
+        if record.outcome == ROLLED_BACK:
+            # The yes that it was begun with is used up.
+            before = str(record.migration.source)
+            approving.approver_of(settings.paths.database, host_name, subject=name, path=before)
         return _go_on(settings, record, name, options)
     with open_host(settings, host_name) as opened:
         host = engine_of(opened)

@@ -158,6 +158,7 @@ def _said(arguments: list[str], env: dict[str, str]) -> str:
 
 
 def _migrate(one: Library, migration_id: str = "migration-1", **options: Any) -> dict[str, Any]:
+    one.approve()
     given = Options(destination=one.remote, **options)
     return migrate_target(one.settings, "local", one.subject, given, migration_id)["migrations"][0]
 

@@ -96,6 +96,7 @@ def test_a_link_in_place_of_a_folder(classic: Daemon, tmp_path: Path, record_fau
 
 
 def _migrate(one: Library) -> dict[str, Any]:
+    one.approve()
     return migrate_target(one.settings, "local", one.subject, Options(destination=one.remote), "migration-1")[
         "migrations"
     ][0]

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from imgopt_pipeline.planning.plan import plan_rows
-from imgopt_pipeline.warehouse.store import snapshot
+from imgopt_pipeline.warehouse.store import publish, replace_rows, snapshot
 from tests.planning.warehouse_made import AUDIT, BASE_LAYER, COPY, GB, HOST, MB, Layer, Server, item, pip_layer
+from tests.warehouse.migrations_made import migration_row
 
 PIP_LAYER = pip_layer("pip", 2 * GB, 4 * GB)
 
@@ -113,6 +114,18 @@ def test_directories_inside_others_count_once(tmp_path: Path) -> None:
         ("/srv/application", "move to a remote mount", GB, GB),
     ]
     assert "docker stop app" in item(plan, "/srv/app/music")["prerequisites"][1]
+
+
+@pytest.mark.parametrize("outcome", ["verified", "rolled back"])
+def test_data_that_was_moved_is_where_it_is_meant_to_be(tmp_path: Path, outcome: str) -> None:
+    server = Server()
+    server.directory("/mnt/remote/music", {"audio": 3 * GB})
+    database = server.publish(tmp_path)
+    moved = migration_row("m1", host=HOST, outcome=outcome)
+    publish(database, lambda connection: replace_rows(connection, {"migrations": [moved]}))
+    with snapshot(database) as connection:
+        planned = [row["subject"] for row in plan_rows(connection, HOST, AUDIT)]
+    assert planned == ([] if outcome == "verified" else ["/mnt/remote/music"])
 
 
 def test_directories_that_stay(tmp_path: Path) -> None:
