@@ -22,12 +22,13 @@ from imgopt_pipeline.migrations.manifest import write_manifest
 from imgopt_pipeline.migrations.models import DestinationFull, MountGone, Move, MoveFailed, Unreadable
 from imgopt_pipeline.migrations.setting_aside import promote, set_aside
 from imgopt_pipeline.migrations.verifying import bring_over, verify
+from tests.fault_table import Record
 
 from .grounds import a_move, contents, ext4, lost, make_tree, rclone, tmpfs, unmount
 from .killing import killed_before_change
 
 
-def test_killed_before_every_change_of_anything(tmp_path: Path) -> None:
+def test_killed_before_every_change_of_anything(tmp_path: Path, record_fault: Record) -> None:
     """kill -9 before each system call that changes something, journal included; then it goes on by itself."""
     with tmpfs(tmp_path / "here", "64m") as here, tmpfs(tmp_path / "there", "64m") as there:
         number, killed = 1, True
@@ -44,9 +45,10 @@ def test_killed_before_every_change_of_anything(tmp_path: Path) -> None:
                 shutil.rmtree(folder)
             number += 1
     assert number > 60
+    record_fault(f"kill -9 before each of {number} system calls of moving files", "gone on with", files_lost=0)
 
 
-def test_the_destination_fills_up(tmp_path: Path) -> None:
+def test_the_destination_fills_up(tmp_path: Path, record_fault: Record) -> None:
     before = make_tree(tmp_path / "music", special=False)
     with tmpfs(tmp_path, "4m") as small:
         move = a_move(tmp_path / "music", small / "music", tmp_path / "actions")
@@ -57,9 +59,10 @@ def test_the_destination_fills_up(tmp_path: Path) -> None:
         assert brought.copied_files < brought.totals.files
         assert contents(move.partial) == before
     assert lost(before, move.source) == []
+    record_fault("disk full while copying", "stopped, gone on with once there was room", files_lost=0)
 
 
-def test_the_destination_is_unmounted_in_the_middle(tmp_path: Path) -> None:
+def test_the_destination_is_unmounted_in_the_middle(tmp_path: Path, record_fault: Record) -> None:
     before = make_tree(tmp_path / "music", special=False)
     with ext4(tmp_path / "ext4") as mounted:
         move = replace(a_move(tmp_path / "music", mounted / "music", tmp_path / "actions"), bytes_per_second=2_000_000)
@@ -79,9 +82,10 @@ def test_the_destination_is_unmounted_in_the_middle(tmp_path: Path) -> None:
         subprocess.run(["mount", "-o", "loop", tmp_path / "ext4" / "disk", mounted], check=True)
         bring_over(replace(move, bytes_per_second=None))
         assert contents(move.partial) == before
+        record_fault("destination unmounted while copying", "stopped, nothing below the mount point", files_lost=0)
 
 
-def test_another_file_system_in_its_place(tmp_path: Path, disk: Path) -> None:
+def test_another_file_system_in_its_place(tmp_path: Path, disk: Path, record_fault: Record) -> None:
     make_tree(tmp_path / "music")
     move = a_move(tmp_path / "music", disk / "music", tmp_path / "actions")
     copy(move)
@@ -89,9 +93,10 @@ def test_another_file_system_in_its_place(tmp_path: Path, disk: Path) -> None:
     with pytest.raises(MountGone, match="ext4"):
         copy(move)
     assert list(disk.iterdir()) == []
+    record_fault("another file system mounted over it", "stopped, nothing written there", files_lost=0)
 
 
-def test_the_source_is_emptied_while_it_is_copied(tmp_path: Path, disk: Path) -> None:
+def test_the_source_is_emptied_while_it_is_copied(tmp_path: Path, disk: Path, record_fault: Record) -> None:
     make_tree(tmp_path / "music")
     move = replace(a_move(tmp_path / "music", disk / "music", tmp_path / "actions"), bytes_per_second=8_000_000)
 
@@ -107,9 +112,10 @@ def test_the_source_is_emptied_while_it_is_copied(tmp_path: Path, disk: Path) ->
     before = contents(move.source)
     bring_over(move, writers_stopped=True)
     assert contents(move.partial) == before
+    record_fault("source deleted while it is copied", "the copy is what is left of it", files_lost=0)
 
 
-def test_unreadable_files_stop_it_with_their_names(tmp_path: Path, disk: Path) -> None:
+def test_unreadable_files_stop_it_with_their_names(tmp_path: Path, disk: Path, record_fault: Record) -> None:
     """Root reads everything, so somebody else moves here."""
     source = tmp_path / "data"
     before = _small_tree(source)
@@ -131,9 +137,10 @@ def test_unreadable_files_stop_it_with_their_names(tmp_path: Path, disk: Path) -
     (source / "folder" / "closed").unlink()
     assert _as_nobody(lambda: bring_over(move), Unreadable) == ""
     assert contents(move.partial) == before
+    record_fault("unreadable files", "stopped with their names", files_lost=0)
 
 
-def test_four_gigabytes_that_are_mostly_holes(tmp_path: Path, disk: Path) -> None:
+def test_four_gigabytes_that_are_mostly_holes(tmp_path: Path, disk: Path, record_fault: Record) -> None:
     source = tmp_path / "data"
     source.mkdir()
     with open(source / "large", "wb") as file:
@@ -149,6 +156,7 @@ def test_four_gigabytes_that_are_mostly_holes(tmp_path: Path, disk: Path) -> Non
         file.seek(3 << 30)
         file.write(b"x")
     assert verify(move).different == (b"large",)
+    record_fault("4 GB, sparse; a byte of the copy changed", "copied with its holes; the change is found", files_lost=0)
 
 
 @pytest.mark.needs("rclone")
@@ -173,7 +181,7 @@ def test_a_remote_by_rclone(tmp_path: Path, remote: str) -> None:
 
 
 @pytest.mark.needs("rclone")
-def test_rclone_dies_in_the_middle(tmp_path: Path) -> None:
+def test_rclone_dies_in_the_middle(tmp_path: Path, record_fault: Record) -> None:
     before = make_tree(tmp_path / "music", links=False, odd_names=False, special=False)
     with rclone(tmp_path) as mounted:
         move = replace(a_move(tmp_path / "music", mounted / "music", tmp_path / "actions"), bytes_per_second=3_000_000)
@@ -184,6 +192,7 @@ def test_rclone_dies_in_the_middle(tmp_path: Path) -> None:
             bring_over(move)
         killing.join()
     assert lost(before, move.source) == []
+    record_fault("rclone killed while copying", "stopped, the source is whole", files_lost=0)
 
 
 def _runs(pid: int, mounted: Path) -> bool:
