@@ -128,7 +128,6 @@ def test_one_that_does_the_same_passes(service: Service, good: Baseline) -> None
     assert result.passed, result
     assert set(outcomes(result).values()) == {"passed"}, result
     assert {"containers", "running", "restarts", "probes", "log", "memory"} == {*outcomes(result)}
-    assert result.seconds < QUICK.soak_seconds + 2
 
 
 @pytest.mark.parametrize(
@@ -175,7 +174,7 @@ def test_one_that_does_not_fails(
     assert (check.outcome, words in check.detail) == ("failed", True), result
     assert "hunter2" not in str(result)
     if fast:
-        assert result.seconds < 5
+        assert result.seconds < QUICK.deadline_seconds, "it is not waited for"
 
 
 def test_another_answer_fails(service: Service, good: Baseline) -> None:
@@ -191,14 +190,14 @@ def test_another_answer_fails(service: Service, good: Baseline) -> None:
 def test_one_that_answers_now_and_then_fails_while_it_is_left_alone(service: Service, good: Baseline) -> None:
     turns = "while :; do sleep 2; mv /www/index.html /www/off; sleep 3; mv /www/off /www/index.html; done"
     service.run(f"({turns}) & {WEB}")
-    settings = QUICK.model_copy(update={"soak_seconds": 6.5})  # by the end it answers again
+    settings = QUICK.model_copy(update={"soak_seconds": 20})  # by the end it answers again
 
     result = service.passed(good, settings=settings)
 
     check = by_name(result)["probes"]
     assert (result.passed, check.outcome) == (False, "failed"), result
     assert "while it was left alone, 2 of" in check.detail and "answers 404" in check.detail, check
-    assert result.seconds < 5
+    assert result.seconds < 12, "not only at the end of the soak"
 
 
 def test_health_counts_from_the_beginning_to_the_end(service: Service) -> None:
