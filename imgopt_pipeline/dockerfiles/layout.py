@@ -150,7 +150,10 @@ def _joint(
     """What stands between two commands of this script, as its author writes it; `alone` where nothing shows that."""
     commands = script.commands
     gaps = [_unix(document.text[earlier.end : later.start]) for earlier, later in pairwise(commands)]
-    ends_list = commands[-1].operator == "&&" if ends_list is None else ends_list
+    if ends_list is None:
+        # What is in a subshell at the end may belong to a list that began before it.
+        in_group = not commands[-1].plain and any(command.operator == "&&" for command in commands)
+        ends_list = commands[-1].operator == "&&" or in_group
     # `set -e` lets `a && b` fail at `a` and go on: such a list must stay the last, or go on with `&&`.
     strict = exits_at_failure(script) and not (at_end and ends_list)
     for gap in reversed(gaps):

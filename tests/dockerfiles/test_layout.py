@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imgopt_pipeline.dockerfiles.editing import edited
@@ -37,6 +37,7 @@ def outcome(text: str) -> tuple[bool, str]:
 
 
 @given(shell_texts(), st.booleans())
+@example("set -e; false && (false; echo d)", False)
 @settings(max_examples=150, deadline=None)
 def test_a_command_at_the_end_runs_only_if_all_went_well(text: str, heredoc: bool) -> None:
     text = text.replace("; \\\n  ", "\n") if heredoc else text
