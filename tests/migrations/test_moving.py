@@ -251,7 +251,8 @@ def test_the_source_goes_only_where_both_sides_are_equal(move: Move, before: Tre
     (move.aside / "late").unlink()
     deleted = delete_set_aside(move, accepted=accepted)
     assert not move.aside.exists()
-    assert deleted.counted_bytes > 2_000_000 and deleted.freed_bytes > 0
+    # What the disk has free besides is others' too.
+    assert deleted.counted_bytes > 2_000_000
     assert sorted(lost(before, move.final)) == sorted(accepted)
     assert delete_set_aside(move).files == 0
 
