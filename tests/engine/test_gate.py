@@ -59,6 +59,16 @@ class Service:
             ["docker", "rm", "-f", "-v", self.name], check=False, capture_output=True, env=self.daemon.environment
         )
 
+    def wait_for_restarts(self, number: int) -> None:
+        """Wait until it has just been started again for the nth time, and has ended again."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            found = self.host.client.inspect_container(self.name)
+            if found["RestartCount"] >= number and found["State"]["Restarting"]:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"it was not started again {number} times")
+
     def find(self) -> Unit:
         return unit_of(self.host, UnitName(self.name))
 
@@ -128,6 +138,7 @@ def test_one_that_does_the_same_passes(service: Service, good: Baseline) -> None
     assert result.passed, result
     assert set(outcomes(result).values()) == {"passed"}, result
     assert {"containers", "running", "restarts", "probes", "log", "memory"} == {*outcomes(result)}
+    assert result.seconds < QUICK.soak_seconds + 2
 
 
 @pytest.mark.parametrize(
@@ -174,7 +185,7 @@ def test_one_that_does_not_fails(
     assert (check.outcome, words in check.detail) == ("failed", True), result
     assert "hunter2" not in str(result)
     if fast:
-        assert result.seconds < QUICK.deadline_seconds, "it is not waited for"
+        assert result.seconds < 5
 
 
 def test_another_answer_fails(service: Service, good: Baseline) -> None:
@@ -190,14 +201,14 @@ def test_another_answer_fails(service: Service, good: Baseline) -> None:
 def test_one_that_answers_now_and_then_fails_while_it_is_left_alone(service: Service, good: Baseline) -> None:
     turns = "while :; do sleep 2; mv /www/index.html /www/off; sleep 3; mv /www/off /www/index.html; done"
     service.run(f"({turns}) & {WEB}")
-    settings = QUICK.model_copy(update={"soak_seconds": 20})  # by the end it answers again
+    settings = QUICK.model_copy(update={"soak_seconds": 6.5})  # by the end it answers again
 
     result = service.passed(good, settings=settings)
 
     check = by_name(result)["probes"]
     assert (result.passed, check.outcome) == (False, "failed"), result
     assert "while it was left alone, 2 of" in check.detail and "answers 404" in check.detail, check
-    assert result.seconds < 12, "not only at the end of the soak"
+    assert result.seconds < 5
 
 
 def test_health_counts_from_the_beginning_to_the_end(service: Service) -> None:
@@ -232,12 +243,11 @@ def test_one_that_was_not_well_is_held_to_no_more(service: Service) -> None:
     assert (result.passed, outcomes(result)["health"], outcomes(result)["probes"]) == (True, "unverified", "unverified")
 
     service.run("exit 1", "--restart", "always")
-    time.sleep(1)
+    service.wait_for_restarts(6)  # from then on the engine waits for seconds before the next
     before = service.observed()
     assert before.restarting
     result = service.passed(before)
-    # Between two ends it runs for a moment, and that is all the old one did.
-    assert result.passed and outcomes(result)["running"] in ("unverified", "passed"), result
+    assert (result.passed, outcomes(result)["running"]) == (True, "unverified"), result
     service.run(WEB)
     assert service.passed(before).passed
 

@@ -21,7 +21,7 @@ from imgopt_pipeline.migrations.verifying import bring_over, compare, verify
 from imgopt_pipeline.services.models import Refused
 from tests.fault_table import Record
 
-from .grounds import Tree, a_move, contents, lost, make_tree
+from .grounds import Tree, a_move, contents, lost, make_tree, tmpfs
 
 
 @pytest.fixture
@@ -231,7 +231,14 @@ def test_what_a_service_wrote_at_the_new_place_keeps_the_copy(move: Move) -> Non
     assert (move.partial / "album 1" / "written since").exists()
 
 
-def test_the_source_goes_only_where_both_sides_are_equal(move: Move, before: Tree) -> None:
+def test_the_source_goes_only_where_both_sides_are_equal(tmp_path: Path, disk: Path) -> None:
+    # On a disk of its own, where nobody else takes or frees anything.
+    with tmpfs(tmp_path / "own", "64m") as own:
+        before = make_tree(own / "music")
+        _go_when_equal(a_move(own / "music", disk / "music", tmp_path / "actions"), before)
+
+
+def _go_when_equal(move: Move, before: Tree) -> None:
     bring_over(move)
     with pytest.raises(Refused, match="final name"):
         delete_set_aside(move, kept=move.source)
@@ -251,8 +258,8 @@ def test_the_source_goes_only_where_both_sides_are_equal(move: Move, before: Tre
     (move.aside / "late").unlink()
     deleted = delete_set_aside(move, accepted=accepted)
     assert not move.aside.exists()
-    # What the disk has free besides is others' too.
     assert deleted.counted_bytes > 2_000_000
+    assert deleted.freed_bytes == pytest.approx(deleted.counted_bytes, rel=0.1)
     assert sorted(lost(before, move.final)) == sorted(accepted)
     assert delete_set_aside(move).files == 0
 
