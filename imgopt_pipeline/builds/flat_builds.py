@@ -130,7 +130,7 @@ def _context(settings: Settings, host: EngineHost, in_use: InUse) -> CheckContex
             container = host.client.inspect_container(in_use.containers[0].container_id)
     return CheckContext(
         reference=in_use.image.name,
-        target=target_of(in_use.image, settings.targets) or TargetSettings(),
+        target=target_of(in_use.image.references, settings.targets) or TargetSettings(),
         builds=settings.builds,
         container=container,
         host_gpu=bool(host.gpus().devices),

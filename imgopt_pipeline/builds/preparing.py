@@ -221,7 +221,7 @@ def prepare(settings: Settings, host: EngineHost, in_use: InUse, options: Option
     builder = capabilities(host)
     if builder.builder == "none":
         raise NotBuildable(builder.reason, subject=host.name, hint="Install Docker's command with buildx there.")
-    target = target_of(image, settings.targets) or TargetSettings()
+    target = target_of(image.references, settings.targets) or TargetSettings()
     progress.current().start(f"looking for the Dockerfile of {image.name}")
     source, comparison = find_source(
         image,

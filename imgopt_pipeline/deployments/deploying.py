@@ -11,16 +11,7 @@ from functools import partial
 from typing import Any
 
 from imgopt_pipeline import progress
-from imgopt_pipeline.deployments.gating import (
-    GATE,
-    OBSERVE,
-    check_facts,
-    gap_facts,
-    gap_meter,
-    gate_facts,
-    target_of,
-    watch,
-)
+from imgopt_pipeline.deployments.gating import gap_meter, gate_facts, target_of, watch
 from imgopt_pipeline.deployments.models import KIND, Options, UnitPlan
 from imgopt_pipeline.deployments.preparing import Prepared, check_allowed
 from imgopt_pipeline.deployments.rolling_back import roll_back
@@ -36,6 +27,7 @@ from imgopt_pipeline.services.compose import read_service
 from imgopt_pipeline.services.models import FAILED, GateFailed, Refused, SwitchFailed
 from imgopt_pipeline.services.override import with_service
 from imgopt_pipeline.services.watching.baseline import observe
+from imgopt_pipeline.services.watching.journaled import GATE, OBSERVE, check_facts, gap_facts
 from imgopt_pipeline.services.watching.logs import keep_last_lines
 from imgopt_pipeline.services.watching.shadow import shadow_checks
 from imgopt_pipeline.settings import Settings
@@ -106,13 +98,13 @@ def _shadow(work: Work, prepared: Prepared) -> Mapping[str, Any]:
         return {}
     progress.current().start("asking both images the same")
     checks = [
-        check
+        (unit.name.name, check)
         for unit in prepared.units
         for check in shadow_checks(work.host, unit, work.deployment.candidate.image_id, target, work.settings)
     ]
-    if failed := [check for check in checks if check.outcome == FAILED]:
+    if failed := [check for _, check in checks if check.outcome == FAILED]:
         raise GateFailed(f"the new image answers otherwise: {failed[0].detail}", subject=work.deployment.subject)
-    return {"checks": [check_facts(check) for check in checks]}
+    return {"checks": check_facts(checks)}
 
 
 def _keep(work: Work) -> Mapping[str, Any]:

@@ -5,31 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from imgopt_pipeline.builds.sources.finding import target_of as find_target
 from imgopt_pipeline.deployments.models import Deployment, UnitPlan
 from imgopt_pipeline.deployments.work import Work
-from imgopt_pipeline.services.models import GateCheck
 from imgopt_pipeline.services.watching.baseline import Baseline
 from imgopt_pipeline.services.watching.gap import GapMeter
 from imgopt_pipeline.services.watching.gate import Expected, GateResult, pass_gate
+from imgopt_pipeline.services.watching.journaled import baselines_in, check_facts
 from imgopt_pipeline.settings import Settings, TargetSettings
-
-OBSERVE, GATE = "observe", "gate"
 
 
 def target_of(settings: Settings, deployment: Deployment) -> TargetSettings:
     """What the settings say of the image."""
-    names = [deployment.reference or "", (deployment.reference or "").rpartition(":")[0]]
-    return next((settings.targets[name] for name in names if name in settings.targets), TargetSettings())
-
-
-def baselines(work: Work) -> dict[str, Baseline]:
-    """What the units did before, by name; from the journal."""
-    return {name: Baseline.from_json(each) for name, each in work.journal.facts(OBSERVE).items()}
+    references = [deployment.reference] if deployment.reference else []
+    return find_target(references, settings.targets) or TargetSettings()
 
 
 def watch(work: Work, image_id: str) -> dict[str, GateResult]:
     """Watch every unit, on that image; the results by the units' names."""
-    before, target = baselines(work), target_of(work.settings, work.deployment)
+    before, target = baselines_in(work.journal), target_of(work.settings, work.deployment)
     following = (one.name for plan in work.deployment.following for one in plan.containers if one.running)
     followers = (*following, *work.deployment.dependants)
     return {plan.name.name: _watch(work, plan, image_id, before, target, followers) for plan in work.deployment.units}
@@ -55,22 +49,10 @@ def _watch(
 
 def gap_meter(work: Work) -> GapMeter:
     """Measures, as a context, how long the units do not answer."""
-    return GapMeter(work.host, [plan.name for plan in work.deployment.units], baselines(work))
-
-
-def gap_facts(gap: GapMeter) -> dict[str, Any]:
-    """The same for the journal."""
-    return {"gap_seconds": gap.seconds, "gap_detail": gap.detail}
+    return GapMeter(work.host, [plan.name for plan in work.deployment.units], baselines_in(work.journal))
 
 
 def gate_facts(results: Mapping[str, GateResult]) -> dict[str, Any]:
     """What a gate saw, for the journal."""
-    return {
-        "seconds": sum(result.seconds for result in results.values()),
-        "checks": [{"unit": name, **check_facts(check)} for name, result in results.items() for check in result.checks],
-    }
-
-
-def check_facts(check: GateCheck) -> dict[str, str]:
-    """A check for the journal."""
-    return {name: getattr(check, name) for name in ("check", "outcome", "old", "new", "detail")}
+    checks = ((name, check) for name, result in results.items() for check in result.checks)
+    return {"seconds": sum(result.seconds for result in results.values()), "checks": check_facts(checks)}

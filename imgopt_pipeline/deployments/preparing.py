@@ -30,7 +30,7 @@ from imgopt_pipeline.names import printable
 from imgopt_pipeline.planning.candidates import SOURCE_LABEL
 from imgopt_pipeline.services.compose import ServiceReading, config_hash_agrees, read_service
 from imgopt_pipeline.services.dependants import depending, sharing
-from imgopt_pipeline.services.finding import Found, all_containers, find_units, unit_of
+from imgopt_pipeline.services.finding import Found, all_containers, find_units, tagged, unit_of
 from imgopt_pipeline.services.models import OldContainer, Refused, Unit
 from imgopt_pipeline.services.override import override_path
 from imgopt_pipeline.services.refusals import check_ours
@@ -185,7 +185,7 @@ def _reference(host: EngineHost, found: Found, candidate: Candidate, remarks: li
     if len(names) != 1 or len(plain) != 1:
         return None
     (name,) = plain
-    reference = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    reference = tagged(name)
     stands_for = image_id_of(host, reference)
     # Where another user of the image was switched before, it is the candidate's already.
     if stands_for in (found.image_id, candidate.image_id):

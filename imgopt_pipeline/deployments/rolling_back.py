@@ -33,8 +33,7 @@ from imgopt_pipeline.services.finding import running_of
 from imgopt_pipeline.services.models import FAILED, OldContainer, Refused, SwitchFailed
 from imgopt_pipeline.services.override import without_service
 from imgopt_pipeline.services.recreating import aside_name
-
-BACK_GATE = "back: gate"
+from imgopt_pipeline.services.watching.journaled import BACK_GATE
 
 
 def roll_back(work: Work, reason: str) -> None:

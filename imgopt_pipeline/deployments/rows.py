@@ -7,23 +7,23 @@ from typing import Any
 
 from imgopt_pipeline import __version__
 from imgopt_pipeline.deployments.deploying import SHADOW
-from imgopt_pipeline.deployments.gating import GATE
 from imgopt_pipeline.deployments.records import Record
 from imgopt_pipeline.deployments.retention import kept_until
-from imgopt_pipeline.deployments.rolling_back import BACK_GATE
 from imgopt_pipeline.hosts.inventory import utc
-from imgopt_pipeline.journal.journal import BEGUN, SEEN, Journal
+from imgopt_pipeline.journal.journal import SEEN, Journal
 from imgopt_pipeline.journal.outcomes import ROLLBACK_FAILED, ROLLED_BACK, UNCHANGED, VERIFIED
+from imgopt_pipeline.services.watching.journaled import BACK_GATE, GATE, check_rows, last_seen
 from imgopt_pipeline.units import count, format_bytes, format_seconds
 
 Rows = dict[str, list[dict[str, Any]]]
+_PHASES = {"shadow": SHADOW, "gate": GATE, "rollback": BACK_GATE}
 
 
 def deployment_rows(record: Record) -> Rows:
     """Rows of deployments, deployment_steps and deployment_checks."""
     deployment, journal = record.deployment, record.journal
     entry, removed, until = record.outcome_entry, record.removed or {}, kept_until(record)
-    gate = _seen(journal, BACK_GATE if record.outcome == ROLLED_BACK else GATE)
+    gate = last_seen(journal, BACK_GATE if record.outcome == ROLLED_BACK else GATE)
     row = {
         "deployment_id": deployment.deployment_id,
         "host": deployment.host,
@@ -56,7 +56,7 @@ def deployment_rows(record: Record) -> Rows:
     return {
         "deployments": [row],
         "deployment_steps": list(_steps(journal)),
-        "deployment_checks": list(_checks(journal)),
+        "deployment_checks": [{"deployment_id": journal.action_id, **row} for row in check_rows(journal, _PHASES)],
     }
 
 
@@ -95,24 +95,3 @@ def _detail(facts: Mapping[str, Any]) -> str:
     if checks := facts.get("checks"):
         words.append(count(len(checks), "check"))
     return "; ".join(words)
-
-
-def _checks(journal: Journal) -> Iterator[dict[str, Any]]:
-    for phase, step in (("shadow", SHADOW), ("gate", GATE), ("rollback", BACK_GATE)):
-        for check in _seen(journal, step).get("checks") or []:
-            yield {
-                "deployment_id": journal.action_id,
-                "phase": phase,
-                "unit": check.get("unit") or "",
-                "check_name": check["check"],
-                "outcome": check["outcome"],
-                "old_value": check["old"],
-                "new_value": check["new"],
-                "detail": check["detail"],
-            }
-
-
-def _seen(journal: Journal, step: str) -> Mapping[str, Any]:
-    """What the last run of a gate saw, whether it passed or not."""
-    entries = [entry for entry in journal.entries if entry.step == step and entry.event != BEGUN]
-    return next((entry.facts for entry in reversed(entries) if "checks" in entry.facts), {})

@@ -10,7 +10,7 @@ from imgopt_pipeline.approvals import approving
 from imgopt_pipeline.builds.preparing import engine_of
 from imgopt_pipeline.deployments import retention
 from imgopt_pipeline.deployments.deploying import deploy, end, settle
-from imgopt_pipeline.deployments.gating import gap_facts, gap_meter
+from imgopt_pipeline.deployments.gating import gap_meter
 from imgopt_pipeline.deployments.models import Deployment, Options
 from imgopt_pipeline.deployments.preparing import Prepared, check_losses, prepare
 from imgopt_pipeline.deployments.records import PIN, Record, named, records
@@ -26,6 +26,7 @@ from imgopt_pipeline.journal.journal import NOTED, Journal
 from imgopt_pipeline.journal.locks import host_lock, locked, unit_lock
 from imgopt_pipeline.journal.outcomes import OPEN, ROLLBACK_FAILED, ROLLED_BACK, VERIFIED
 from imgopt_pipeline.services.models import Refused, SubjectNotFound
+from imgopt_pipeline.services.watching.journaled import gap_facts
 from imgopt_pipeline.services.writable_layer import WritableLayer
 from imgopt_pipeline.settings import Settings
 from imgopt_pipeline.warehouse.store import publish, replace_rows

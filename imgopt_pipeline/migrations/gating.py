@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imgopt_pipeline import progress
+from imgopt_pipeline.builds.sources.finding import target_of as find_target
 from imgopt_pipeline.migrations.content import Pace
 from imgopt_pipeline.migrations.handed_over import HandedOver, handed_over
 from imgopt_pipeline.migrations.inside import opened_inside
@@ -17,13 +18,13 @@ from imgopt_pipeline.migrations.models import listing
 from imgopt_pipeline.migrations.tree import folders, look, walk
 from imgopt_pipeline.migrations.verifying import read_back
 from imgopt_pipeline.migrations.work import Work
+from imgopt_pipeline.services.finding import tagged
 from imgopt_pipeline.services.models import FAILED, PASSED, UNVERIFIED, GateCheck, Running
-from imgopt_pipeline.services.watching.baseline import Baseline, observe
+from imgopt_pipeline.services.watching.baseline import observe
 from imgopt_pipeline.services.watching.gate import Expected, pass_gate
+from imgopt_pipeline.services.watching.journaled import baselines_in
 from imgopt_pipeline.settings import Settings, TargetSettings
 from imgopt_pipeline.units import count
-
-OBSERVE, GATE, BACK_GATE = "observe", "gate", "back: gate"
 
 SAMPLES = 50
 """Files whose content is compared from inside each container."""
@@ -41,10 +42,8 @@ _SAMPLED_BYTES = 1_000_000_000
 
 def target_of(settings: Settings, work: Work, plan: UnitPlan) -> TargetSettings:
     """What the settings say of the image of a unit."""
-    names: list[str] = []
-    for container in work.unit(plan).containers:
-        names += [container.reference, container.reference.rpartition(":")[0], f"{container.reference}:latest"]
-    return next((settings.targets[name] for name in names if name in settings.targets), TargetSettings())
+    references = [tagged(container.reference) for container in work.unit(plan).containers]
+    return find_target(references, settings.targets) or TargetSettings()
 
 
 def observed(work: Work) -> Mapping[str, Any]:
@@ -59,15 +58,10 @@ def observed(work: Work) -> Mapping[str, Any]:
     }
 
 
-def baselines(work: Work) -> dict[str, Baseline]:
-    """What the units did before, by name; from the journal."""
-    return {name: Baseline.from_json(each) for name, each in work.journal.facts(OBSERVE).items()}
-
-
 def watch(work: Work) -> tuple[list[tuple[str, GateCheck]], float]:
     """Watch every unit; its checks with the unit's name, and how many seconds that took."""
     progress.current().start("watching it")
-    before, checks, seconds = baselines(work), list[tuple[str, GateCheck]](), 0.0
+    before, checks, seconds = baselines_in(work.journal), list[tuple[str, GateCheck]](), 0.0
     for plan in work.migration.units:
         result = pass_gate(
             work.host,
@@ -92,12 +86,6 @@ def see_inside(work: Work) -> list[tuple[str, GateCheck]]:
                 for place, folder in plan.places.items() if container.running else ():
                     checks += [(plan.name.name, check) for check in _seen(work, known, container, place, Path(folder))]
     return checks
-
-
-def gate_facts(checks: list[tuple[str, GateCheck]]) -> list[dict[str, str]]:
-    """Checks for the journal."""
-    names = ("check", "outcome", "old", "new", "detail")
-    return [{"unit": unit, **{name: getattr(check, name) for name in names}} for unit, check in checks]
 
 
 def _seen(work: Work, known: HandedOver, container: Running, place: str, folder: Path) -> Iterator[GateCheck]:

@@ -19,7 +19,7 @@ from imgopt_pipeline.journal.locks import locked
 from imgopt_pipeline.journal.outcomes import ACTION, BACK, CANCELLED, OUTCOME, ROLLED_BACK, VERIFIED
 from imgopt_pipeline.journal.steps import Step, run_steps
 from imgopt_pipeline.migrations.backing_up import back_up
-from imgopt_pipeline.migrations.gating import GATE, OBSERVE, baselines, gate_facts, observed, see_inside, watch
+from imgopt_pipeline.migrations.gating import observed, see_inside, watch
 from imgopt_pipeline.migrations.handed_over import note_handed_over, notes_of
 from imgopt_pipeline.migrations.manifest import write_manifest
 from imgopt_pipeline.migrations.migration import KIND, Migration
@@ -32,6 +32,7 @@ from imgopt_pipeline.migrations.verifying import Brought, bring_over, verify
 from imgopt_pipeline.migrations.work import Work
 from imgopt_pipeline.services.models import FAILED, GateFailed
 from imgopt_pipeline.services.watching.gap import GapMeter
+from imgopt_pipeline.services.watching.journaled import GATE, OBSERVE, baselines_in, check_facts, gap_facts
 from imgopt_pipeline.settings import Settings
 
 BACKUP, COPY, DELTA = "backup", "copy", "delta"
@@ -110,7 +111,7 @@ def _switch_over(work: Work) -> None:
     try:
         run_steps(journal, [Step(OBSERVE, lambda: observed(work))], anew=True)
         names = [plan.name for plan in work.migration.units]
-        with GapMeter(work.host, names, baselines(work)) as gap:
+        with GapMeter(work.host, names, baselines_in(journal)) as gap:
             run_steps(journal, [*_switches(work), Step(GATE, lambda: _gate(work, gap))], anew=True)
     except BaseException as error:
         touched = services_touched(journal)
@@ -161,7 +162,7 @@ def _gate(work: Work, gap: GapMeter) -> Mapping[str, Any]:
     checks = see_inside(work)
     watched, seconds = watch(work)
     checks += watched
-    facts = {"checks": gate_facts(checks), "seconds": seconds, "gap_seconds": gap.seconds, "gap_detail": gap.detail}
+    facts = {"checks": check_facts(checks), "seconds": seconds, **gap_facts(gap)}
     if failed := [check for _, check in checks if check.outcome == FAILED]:
         # Of a failed step only the message is journaled, and what was seen is worth more than that.
         work.journal.append(GATE, NOTED, **facts)

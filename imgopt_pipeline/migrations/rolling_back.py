@@ -15,7 +15,7 @@ from imgopt_pipeline.journal.journal import BEGUN, DONE, NOTED
 from imgopt_pipeline.journal.outcomes import going_back
 from imgopt_pipeline.journal.steps import Step, run_steps
 from imgopt_pipeline.migrations.bringing_back import bring_back
-from imgopt_pipeline.migrations.gating import BACK_GATE, baselines, gate_facts, watch
+from imgopt_pipeline.migrations.gating import watch
 from imgopt_pipeline.migrations.models import MountGone, listing
 from imgopt_pipeline.migrations.mounts import held
 from imgopt_pipeline.migrations.quiescing import stop
@@ -25,6 +25,7 @@ from imgopt_pipeline.migrations.switching import remove_override, switch_back
 from imgopt_pipeline.migrations.work import Work
 from imgopt_pipeline.planning.commands import word
 from imgopt_pipeline.services.models import FAILED, SwitchFailed
+from imgopt_pipeline.services.watching.journaled import BACK_GATE, baselines_in, check_facts
 
 FILES = "back: files"
 
@@ -131,10 +132,10 @@ def _put_back(work: Work) -> Mapping[str, Any]:
 
 
 def _gate(work: Work) -> Mapping[str, Any]:
-    if not baselines(work):
+    if not baselines_in(work.journal):
         return {}
     checks, seconds = watch(work)
-    facts = {"checks": gate_facts(checks), "seconds": seconds}
+    facts = {"checks": check_facts(checks), "seconds": seconds}
     if failed := [check for _, check in checks if check.outcome == FAILED]:
         work.journal.append(BACK_GATE, NOTED, **facts)
         raise SwitchFailed(

@@ -7,22 +7,23 @@ from typing import Any
 
 from imgopt_pipeline import __version__
 from imgopt_pipeline.hosts.inventory import utc
-from imgopt_pipeline.journal.journal import BEGUN, DONE, SEEN, Journal
+from imgopt_pipeline.journal.journal import DONE, SEEN, Journal
 from imgopt_pipeline.journal.outcomes import CANCELLED, OUTCOME, ROLLBACK_FAILED, ROLLED_BACK, VERIFIED
-from imgopt_pipeline.migrations.gating import BACK_GATE, GATE
 from imgopt_pipeline.migrations.moving import COPY, DELTA
 from imgopt_pipeline.migrations.records import Record
 from imgopt_pipeline.migrations.retention import kept_until
+from imgopt_pipeline.services.watching.journaled import BACK_GATE, GATE, check_rows, last_seen
 from imgopt_pipeline.units import count, format_bytes, format_seconds
 
 Rows = dict[str, list[dict[str, Any]]]
+_PHASES = {"gate": GATE, "rollback": BACK_GATE}
 
 
 def migration_rows(record: Record) -> Rows:
     """Rows of migrations, migration_steps and migration_checks."""
     migration, journal, move = record.migration, record.journal, record.migration.move(record.journal.folder)
     entry, removed, until = record.outcome_entry, record.removed, kept_until(record)
-    gate, copied = _seen(journal, GATE), journal.facts(COPY)
+    gate, copied = last_seen(journal, GATE), journal.facts(COPY)
     verified = record.outcome == VERIFIED
     row = {
         "migration_id": migration.migration_id,
@@ -60,7 +61,7 @@ def migration_rows(record: Record) -> Rows:
     return {
         "migrations": [row],
         "migration_steps": list(_steps(journal)),
-        "migration_checks": list(_checks(journal)),
+        "migration_checks": [{"migration_id": journal.action_id, **row} for row in check_rows(journal, _PHASES)],
     }
 
 
@@ -76,7 +77,7 @@ def moved_bytes(record: Record) -> int:
 
 def summary(record: Record) -> str:
     """`Verified: 4.1 GB in 812 files; the service did not answer for 3.2 s. Freed 0 B, 4.1 GB pending.`"""
-    gate, removed = _seen(record.journal, GATE), record.removed
+    gate, removed = last_seen(record.journal, GATE), record.removed
     gap = gate.get("gap_seconds")
     gap_words = f"; the service did not answer for {format_seconds(gap)}" if gap is not None else ""
     size = f"{format_bytes(moved_bytes(record))} in {count(moved_files(record), 'file')}"
@@ -136,24 +137,3 @@ def _detail(step: str, event: str, facts: Mapping[str, Any]) -> str:
     if checks := facts.get("checks"):
         words.append(count(len(checks), "check"))
     return "; ".join(words)
-
-
-def _checks(journal: Journal) -> Iterator[dict[str, Any]]:
-    for phase, step in (("gate", GATE), ("rollback", BACK_GATE)):
-        for check in _seen(journal, step).get("checks") or []:
-            yield {
-                "migration_id": journal.action_id,
-                "phase": phase,
-                "unit": check["unit"],
-                "check_name": check["check"],
-                "outcome": check["outcome"],
-                "old_value": check["old"],
-                "new_value": check["new"],
-                "detail": check["detail"],
-            }
-
-
-def _seen(journal: Journal, step: str) -> Mapping[str, Any]:
-    """What the last run of a gate saw, whether it passed or not."""
-    entries = [entry for entry in journal.entries if entry.step == step and entry.event != BEGUN]
-    return next((entry.facts for entry in reversed(entries) if "checks" in entry.facts), {})

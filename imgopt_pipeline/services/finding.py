@@ -206,10 +206,11 @@ def _image_id(host: EngineHost, name: str) -> str | None:
 
 def _was_made_from(host: EngineHost, one: _Listed, name: str) -> bool:
     found = running_of(host, one.container_id)
-    return found is not None and _tagged(found.reference) == _tagged(name)
+    return found is not None and tagged(found.reference) == tagged(name)
 
 
-def _tagged(reference: str) -> str:
+def tagged(reference: str) -> str:
+    """A reference as an engine lists it: with its tag, without Docker Hub's prefix."""
     name = familiar(reference)
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 

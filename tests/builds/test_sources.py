@@ -198,9 +198,9 @@ def test_targets_are_named_with_or_without_a_tag() -> None:
     exact, general = TargetSettings(stage="exact"), TargetSettings(stage="general")
     image = replace(IMAGE, references=("registry:5000/shop/web:v2",))
 
-    assert target_of(image, {"registry:5000/shop/web": general}) is general
-    assert target_of(image, {"registry:5000/shop/web": general, "registry:5000/shop/web:v2": exact}) is exact
-    assert target_of(image, {"registry": general}) is None
+    assert target_of(image.references, {"registry:5000/shop/web": general}) is general
+    assert target_of(image.references, {"registry:5000/shop/web": general, "registry:5000/shop/web:v2": exact}) is exact
+    assert target_of(image.references, {"registry": general}) is None
 
 
 COMPOSE = """

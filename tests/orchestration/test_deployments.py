@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from imgopt_pipeline.deployments.gating import GATE
 from imgopt_pipeline.deployments.models import KIND, Candidate, Deployment, UnitPlan
 from imgopt_pipeline.deployments.records import records
 from imgopt_pipeline.journal.journal import BEGUN, DONE, NOTED, Journal
@@ -22,6 +21,7 @@ from imgopt_pipeline.orchestration.settling import deployment_target
 from imgopt_pipeline.reports.deployments import deployment_metadata
 from imgopt_pipeline.services.models import OldContainer, UnitName
 from imgopt_pipeline.services.watching.gate import CHECKS
+from imgopt_pipeline.services.watching.journaled import GATE
 from imgopt_pipeline.settings import Settings
 from tests.warehouse.deployments_made import deployment_row, gate_row, step_row
 

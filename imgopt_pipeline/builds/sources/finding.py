@@ -127,10 +127,10 @@ def find_source(
     )
 
 
-def target_of(image: Image, targets: Mapping[str, TargetSettings]) -> TargetSettings | None:
-    """The entry of `targets` for an image: by `name:tag`, else by name."""
+def target_of(references: Sequence[str], targets: Mapping[str, TargetSettings]) -> TargetSettings | None:
+    """The entry of `targets` for an image with these names: by `name:tag`, else by name."""
     by_name = {familiar(key): settings for key, settings in targets.items()}
-    names = [*image.references, *map(_without_tag, image.references)]
+    names = [*references, *map(_without_tag, references)]
     return next((by_name[name] for name in names if name in by_name), None)
 
 
