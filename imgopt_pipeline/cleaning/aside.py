@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from imgopt_pipeline.cleaning.models import CleaningFailed
-from imgopt_pipeline.cleaning.standing import ASIDE
 from imgopt_pipeline.names import printable
+from imgopt_pipeline.planning.candidates import SET_ASIDE
 from imgopt_pipeline.services.models import Refused
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -22,7 +22,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def aside_path(path: str, action_id: str) -> str:
     """Where a directory lies while it is aside."""
-    return f"{path}{ASIDE}{action_id}"
+    return f"{path}{SET_ASIDE}{action_id}"
 
 
 def move_aside(path: str, action_id: str, inode: int) -> None:

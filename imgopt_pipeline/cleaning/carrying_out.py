@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from imgopt_pipeline.cleaning import aside, build_cache, containers, images, volumes
 from imgopt_pipeline.cleaning.directories import judged
 from imgopt_pipeline.cleaning.fates import fates_of, plan_of
 from imgopt_pipeline.cleaning.finding import engine_of, users_of
 from imgopt_pipeline.cleaning.models import (
-    ACTION,
     BUILD_CACHE,
     CONTAINER,
     DIRECTORY,
     IMAGE,
+    KIND,
     LEFT,
     MOVED,
     REMOVED,
@@ -39,16 +39,16 @@ from imgopt_pipeline.hosts.host_gpus import runs_here
 from imgopt_pipeline.hosts.mounted_directories import plain_path
 from imgopt_pipeline.hosts.opening import open_host
 from imgopt_pipeline.journal import clock as clocks
+from imgopt_pipeline.journal.actions import actions_of
 from imgopt_pipeline.journal.clock import Clock
-from imgopt_pipeline.journal.journal import BEGUN, DONE, NOTED, Journal, journals
+from imgopt_pipeline.journal.journal import BEGUN, DONE, NOTED, Journal
 from imgopt_pipeline.journal.locks import host_lock, locked
+from imgopt_pipeline.journal.outcomes import ACTION, OUTCOME
 from imgopt_pipeline.journal.steps import Step, run_steps, undo_steps
 from imgopt_pipeline.progress import current
 from imgopt_pipeline.services.models import Refused, SubjectNotFound
 from imgopt_pipeline.settings import Settings
 
-START: Final = "action"
-OUTCOME: Final = "outcome"
 Facts = Mapping[str, Any]
 
 
@@ -56,7 +56,7 @@ def clean(settings: Settings, host: EngineHost, plan: Plan, *, clock: Clock = cl
     """Do what a plan says; its journal. Raises Busy, and StorageError where the journal cannot be written."""
     journal = Journal(settings.paths.actions / _new_id(), clock=clock)
     with locked_host(settings, plan.host, f"imgopt clean ({journal.action_id})"):
-        journal.append(START, NOTED, **plan.to_json())
+        journal.append(ACTION, NOTED, **plan.to_json())
         journal.reserve()
         for item in plan.found.items:
             current().start(f"{item.kind} {item.subject}")
@@ -99,11 +99,8 @@ def undo(journal: Journal, settings: Settings) -> list[str]:
 
 def open_cleanings(settings: Settings, host_name: str) -> list[Journal]:
     """The cleanings of a host that have not come to their ends, those under way included."""
-    return [
-        journal
-        for journal in journals(settings.paths.actions)
-        if is_cleaning(journal) and plan_of(journal).host == host_name and journal.last(OUTCOME) is None
-    ]
+    cleanings = actions_of(settings.paths.actions, KIND)
+    return [each for each in cleanings if plan_of(each).host == host_name and each.last(OUTCOME) is None]
 
 
 def resume_cleanings(settings: Settings, host_name: str) -> list[str]:
@@ -113,9 +110,8 @@ def resume_cleanings(settings: Settings, host_name: str) -> list[str]:
 
 def cleaning_journal(settings: Settings, action_id: str) -> Journal:
     """The journal of a cleaning, by its ID or the beginning of it. Raises SubjectNotFound."""
-    known = settings.paths.actions.glob("*/journal.jsonl")
-    found = [path.parent for path in known if action_id and path.parent.name.startswith(action_id)]
-    chosen = [journal for journal in map(Journal, found) if is_cleaning(journal)]
+    cleanings = actions_of(settings.paths.actions, KIND)
+    chosen = [journal for journal in cleanings if action_id and journal.action_id.startswith(action_id)]
     if len(chosen) != 1:
         raise SubjectNotFound(
             "there are several such cleanings." if chosen else "there is no such cleaning.",
@@ -123,11 +119,6 @@ def cleaning_journal(settings: Settings, action_id: str) -> Journal:
             hint='`imgopt sql "FROM cleanings"` lists them.',
         )
     return chosen[0]
-
-
-def is_cleaning(journal: Journal) -> bool:
-    """Whether a journal is one of a cleaning."""
-    return bool(journal.entries) and journal.entries[0].facts.get("kind") == ACTION
 
 
 def in_words(journal: Journal) -> str:

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from imgopt_pipeline.cleaning import aside
-from imgopt_pipeline.cleaning.carrying_out import is_cleaning, locked_host
+from imgopt_pipeline.cleaning.carrying_out import locked_host
 from imgopt_pipeline.cleaning.fates import fates_of, plan_of, removal_step
 from imgopt_pipeline.cleaning.finding import engine_of, users_of
 from imgopt_pipeline.cleaning.in_use import Users
-from imgopt_pipeline.cleaning.models import MOVED, Item
+from imgopt_pipeline.cleaning.models import KIND, MOVED, Item
 from imgopt_pipeline.cleaning.standing import standing
 from imgopt_pipeline.errors import ImgoptError, StorageError
 from imgopt_pipeline.hosts.mount_points import is_within
 from imgopt_pipeline.hosts.mounted_directories import plain_path
 from imgopt_pipeline.hosts.opening import open_host
 from imgopt_pipeline.journal import clock as clocks
+from imgopt_pipeline.journal.actions import actions_of
 from imgopt_pipeline.journal.clock import Clock, Moment, certain_seconds
-from imgopt_pipeline.journal.journal import BEGUN, DONE, SEEN, UNDONE, Journal, journals
+from imgopt_pipeline.journal.journal import BEGUN, DONE, SEEN, UNDONE, Journal
 from imgopt_pipeline.journal.steps import Step, run_steps
 from imgopt_pipeline.settings import Settings
 
@@ -41,10 +42,9 @@ class Housekept:
 def housekeeping_of(settings: Settings, *, clock: Clock = clocks.now) -> Housekept:
     """Remove what was moved aside `retention.backup_days` ago and that nobody uses. Raises StorageError."""
     result = Housekept()
-    for journal in journals(settings.paths.actions):
-        if is_cleaning(journal):
-            journal.clock = clock
-            result = _with(result, _keep(settings, journal))
+    for journal in actions_of(settings.paths.actions, KIND):
+        journal.clock = clock
+        result = _with(result, _keep(settings, journal))
     return result
 
 

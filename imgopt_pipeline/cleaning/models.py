@@ -109,7 +109,7 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """For a journal; nothing in it is secret."""
         return {
-            "kind": ACTION,
+            "kind": KIND,
             "host": self.host,
             "what": "clean",
             "older_than_days": self.older_than_days,
@@ -136,7 +136,7 @@ class Plan:
         return cls(given["host"], Found(items), given["older_than_days"], given["kept_cache_bytes"])
 
 
-ACTION: Final = "clean"
+KIND: Final = "clean"
 """The kind of action in a journal's first entry."""
 
 

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from imgopt_pipeline import __version__
-from imgopt_pipeline.cleaning.carrying_out import OUTCOME, is_cleaning
 from imgopt_pipeline.cleaning.fates import fates_of, plan_of
-from imgopt_pipeline.cleaning.models import FAILED, LEFT, MOVED, REMOVED, Fate
+from imgopt_pipeline.cleaning.models import FAILED, KIND, LEFT, MOVED, REMOVED, Fate
+from imgopt_pipeline.journal.actions import actions_of
 from imgopt_pipeline.journal.clock import Moment
-from imgopt_pipeline.journal.journal import Journal, journals
+from imgopt_pipeline.journal.journal import Journal
+from imgopt_pipeline.journal.outcomes import OUTCOME
 from imgopt_pipeline.settings import Settings
 from imgopt_pipeline.units import count, format_bytes
 from imgopt_pipeline.warehouse.store import publish, replace_rows
@@ -60,8 +61,8 @@ def summary(fates: Sequence[Fate]) -> str:
 
 def publish_cleanings(settings: Settings, chosen: Iterable[Journal] | None = None) -> None:
     """Bring the warehouse up to the journals, all of them or some. Raises StorageError."""
-    known = journals(settings.paths.actions) if chosen is None else chosen
-    rows = [cleaning_rows(journal) for journal in known if is_cleaning(journal)]
+    known = actions_of(settings.paths.actions, KIND) if chosen is None else chosen
+    rows = [cleaning_rows(journal) for journal in known]
     if rows:
         tables = {table: [row for one in rows for row in one[table]] for table in rows[0]}
         publish(settings.paths.database, lambda connection: replace_rows(connection, tables))

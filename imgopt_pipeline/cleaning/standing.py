@@ -12,10 +12,8 @@ from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import HELPER_LABEL, engine_errors
 from imgopt_pipeline.hosts.image_config import parse_time
 from imgopt_pipeline.names import printable
+from imgopt_pipeline.planning.candidates import SET_ASIDE
 from imgopt_pipeline.services.labels import PROJECT, is_one_off, number_of
-
-ASIDE = ".imgopt-"
-"""In the name of what imgopt set aside as a way back."""
 
 _PATIENCE_SECONDS = 600
 _KEYS = {"image": "Images", "container": "Containers", "volume": "Volumes", "build-cache": "BuildCache"}
@@ -110,4 +108,4 @@ def why_started(container: Inspected) -> str | None:
 
 def is_imgopts(container: Inspected) -> bool:
     """Whether it is a helper of imgopt, or what imgopt set aside."""
-    return HELPER_LABEL in labels_of(container) or ASIDE in str(container.get("Name") or "")
+    return HELPER_LABEL in labels_of(container) or SET_ASIDE in str(container.get("Name") or "")

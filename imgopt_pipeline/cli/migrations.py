@@ -271,7 +271,8 @@ def _outcome(settings: Settings, migration: Migration) -> str:
 
 def _records_of(settings: Settings, migration: Migration) -> list[Record]:
     """Of the same directory, the oldest first."""
-    from imgopt_pipeline.migrations.records import named, records
+    from imgopt_pipeline.journal.actions import named
+    from imgopt_pipeline.migrations.records import records
 
     return named(list(records(settings.paths.actions, migration.host)), str(migration.source))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imgopt_pipeline.deployments.models import KIND, Deployment
-from imgopt_pipeline.journal.journal import BEGUN, DONE, NOTED, Entry, Journal, journals
-from imgopt_pipeline.journal.outcomes import ACTION, BACK, OPEN, OUTCOME, RETENTION
+from imgopt_pipeline.journal.actions import actions_of, decided
+from imgopt_pipeline.journal.journal import BEGUN, DONE, Entry, Journal
+from imgopt_pipeline.journal.outcomes import BACK, OPEN, OUTCOME, RETENTION
 
 PIN = "pin"
 
@@ -69,19 +70,7 @@ class Record:
 
 def records(actions_folder: Path, host: str | None = None) -> Iterator[Record]:
     """The deployments of a host, or of all, the oldest first."""
-    for journal in journals(actions_folder):
-        first = journal.entries[0]
-        if (first.step, first.event) == (ACTION, NOTED) and first.facts.get("kind") == KIND:
-            facts = {name: value for name, value in first.facts.items() if name != "kind"}
-            record = Record(journal, Deployment.from_json(facts))
-            if host in (None, record.deployment.host):
-                yield record
-
-
-def named(found: Sequence[Record], name: str) -> list[Record]:
-    """Those that a name or the beginning of an ID means, the oldest first."""
-    return [
-        record
-        for record in found
-        if name in record.names or (len(name) >= 4 and record.deployment.deployment_id.startswith(name))
-    ]
+    for journal in actions_of(actions_folder, KIND):
+        record = Record(journal, Deployment.from_json(decided(journal)))
+        if host in (None, record.deployment.host):
+            yield record

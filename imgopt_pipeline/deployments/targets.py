@@ -13,7 +13,7 @@ from imgopt_pipeline.deployments.deploying import deploy, end, settle
 from imgopt_pipeline.deployments.gating import gap_meter
 from imgopt_pipeline.deployments.models import Deployment, Options
 from imgopt_pipeline.deployments.preparing import Prepared, check_losses, prepare
-from imgopt_pipeline.deployments.records import PIN, Record, named, records
+from imgopt_pipeline.deployments.records import PIN, Record, records
 from imgopt_pipeline.deployments.retention import Removal
 from imgopt_pipeline.deployments.rolling_back import roll_back
 from imgopt_pipeline.deployments.rows import Rows, deployment_rows
@@ -21,6 +21,7 @@ from imgopt_pipeline.deployments.work import Work, lost_by_rollback
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.opening import check_host_name, open_host
 from imgopt_pipeline.interrupts import interrupts_deferred
+from imgopt_pipeline.journal.actions import named
 from imgopt_pipeline.journal.clock import Clock, now
 from imgopt_pipeline.journal.journal import NOTED, Journal
 from imgopt_pipeline.journal.locks import host_lock, locked, unit_lock

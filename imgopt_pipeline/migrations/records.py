@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgopt_pipeline.journal.journal import DONE, FAILED, NOTED, Entry, Journal, journals
-from imgopt_pipeline.journal.outcomes import ACTION, OPEN, OUTCOME, RETENTION
+from imgopt_pipeline.journal.actions import actions_of, decided
+from imgopt_pipeline.journal.journal import DONE, FAILED, Entry, Journal
+from imgopt_pipeline.journal.outcomes import OPEN, OUTCOME, RETENTION
 from imgopt_pipeline.migrations.migration import KIND, Migration
 from imgopt_pipeline.migrations.moving import services_touched
 
@@ -64,23 +65,12 @@ class Record:
 
 def records(actions_folder: Path, host: str | None = None) -> Iterator[Record]:
     """The migrations of a host, or of all, the oldest first."""
-    for journal in journals(actions_folder):
-        first = journal.entries[0]
-        if (first.step, first.event) == (ACTION, NOTED) and first.facts.get("kind") == KIND:
-            record = Record(journal, migration_in(journal))
-            if host in (None, record.migration.host):
-                yield record
+    for journal in actions_of(actions_folder, KIND):
+        record = Record(journal, migration_in(journal))
+        if host in (None, record.migration.host):
+            yield record
 
 
 def migration_in(journal: Journal) -> Migration:
     """What a journal is about, as it was decided on last."""
-    return Migration.from_json({name: value for name, value in journal.facts(ACTION, NOTED).items() if name != "kind"})
-
-
-def named(found: Sequence[Record], name: str) -> list[Record]:
-    """Those that a name or the beginning of an ID means, the oldest first."""
-    return [
-        record
-        for record in found
-        if name in record.names or (len(name) >= 4 and record.migration.migration_id.startswith(name))
-    ]
+    return Migration.from_json(decided(journal))

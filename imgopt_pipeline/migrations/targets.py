@@ -13,6 +13,7 @@ from imgopt_pipeline.builds.preparing import engine_of
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.opening import check_host_name, open_host
 from imgopt_pipeline.interrupts import interrupts_deferred
+from imgopt_pipeline.journal.actions import named
 from imgopt_pipeline.journal.clock import Clock, now
 from imgopt_pipeline.journal.journal import NOTED, Journal
 from imgopt_pipeline.journal.locks import locked
@@ -22,7 +23,7 @@ from imgopt_pipeline.migrations.migration import Options
 from imgopt_pipeline.migrations.mounting import mountings
 from imgopt_pipeline.migrations.moving import begin, cancel, host_lock, migrate, services_touched, settle
 from imgopt_pipeline.migrations.preparing import Prepared, check_allowed, check_here, check_losses, plan_units, prepare
-from imgopt_pipeline.migrations.records import Record, migration_in, named, records
+from imgopt_pipeline.migrations.records import Record, migration_in, records
 from imgopt_pipeline.migrations.retention import Removal
 from imgopt_pipeline.migrations.rolling_back import roll_back
 from imgopt_pipeline.migrations.rows import Rows, migration_rows

@@ -15,9 +15,9 @@ from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.hosts.engine_files import HELPER_LABEL, engine_errors
 from imgopt_pipeline.hosts.image_config import familiar
 from imgopt_pipeline.names import printable
+from imgopt_pipeline.planning.candidates import SET_ASIDE
 from imgopt_pipeline.services.labels import PROJECT, SERVICE, is_one_off, number_of, service_of
 from imgopt_pipeline.services.models import Running, SubjectNotFound, Unit, UnitName
-from imgopt_pipeline.services.recreating import MARK
 
 _IMAGE = re.compile(r"[A-Za-z0-9][\w./:@-]*", re.ASCII)
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
@@ -124,7 +124,7 @@ def _listed(host: EngineHost) -> list[_Listed]:
     units: dict[str, UnitName] = {}
     listed = []
     for item in items:
-        if (name := _name(item)) and MARK not in name and HELPER_LABEL not in (item.get("Labels") or {}):
+        if (name := _name(item)) and SET_ASIDE not in name and HELPER_LABEL not in (item.get("Labels") or {}):
             unit = _unit_name(item, name)
             kept = units.setdefault(unit.words, unit) if unit is not None else None
             listed.append(_Listed(str(item["Id"]), name, str(item.get("ImageID") or ""), kept))
@@ -141,7 +141,7 @@ def _unit_name(item: Mapping[str, Any], name: str) -> UnitName | None:
 
 def _belongs(item: Mapping[str, Any], name: UnitName) -> bool:
     unit = _unit_name(item, _name(item))
-    return unit is not None and unit.compose is not None and unit.name == name.name and MARK not in _name(item)
+    return unit is not None and unit.compose is not None and unit.name == name.name and SET_ASIDE not in _name(item)
 
 
 def _name(item: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from imgopt_pipeline.hosts.docker_sdk import APIError
 from imgopt_pipeline.hosts.engine import EngineHost
 from imgopt_pipeline.interrupts import interrupts_deferred
 from imgopt_pipeline.names import printable
+from imgopt_pipeline.planning.candidates import SET_ASIDE
 from imgopt_pipeline.services.changing import (
     POLL_SECONDS,
     WAIT_SECONDS,
@@ -37,9 +38,6 @@ from imgopt_pipeline.services.changing import (
 from imgopt_pipeline.services.creation import Creation
 from imgopt_pipeline.services.models import Refused
 
-MARK = ".imgopt-"
-"""In the name of every container that an action has put aside or not yet in place."""
-
 _DEFAULT_NETWORK = "bridge"
 _NEVER: Mapping[str, Any] = {"Name": "no", "MaximumRetryCount": 0}
 _ALL_NETWORKS_AT_ONCE = (1, 44)
@@ -47,12 +45,12 @@ _ALL_NETWORKS_AT_ONCE = (1, 44)
 
 def aside_name(name: str, action_id: str) -> str:
     """What the old container of that name is called while it is kept."""
-    return f"{name}{MARK}{action_id}-old"
+    return f"{name}{SET_ASIDE}{action_id}-old"
 
 
 def beside_name(name: str, action_id: str) -> str:
     """What the new container of that name is called until it takes the place."""
-    return f"{name}{MARK}{action_id}-new"
+    return f"{name}{SET_ASIDE}{action_id}-new"
 
 
 def create_beside(host: EngineHost, creation: Creation, name: str) -> str:
@@ -147,7 +145,7 @@ def remove_aside(host: EngineHost, container_id: str) -> bool:
     if found is None:
         return False
     name = name_of(found)
-    if MARK not in name or found["State"]["Running"]:
+    if SET_ASIDE not in name or found["State"]["Running"]:
         raise Refused(
             "it is in use again and is not removed.",
             subject=printable(name),

@@ -19,7 +19,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from imgopt_pipeline.cleaning.carrying_out import OUTCOME, clean, cleaning_journal, resume, undo
+from imgopt_pipeline.cleaning.carrying_out import clean, cleaning_journal, resume, undo
 from imgopt_pipeline.cleaning.fates import fates_of
 from imgopt_pipeline.cleaning.finding import engine_of, plan_cleaning
 from imgopt_pipeline.cleaning.keeping import housekeeping_of
@@ -30,6 +30,7 @@ from imgopt_pipeline.errors import StorageError
 from imgopt_pipeline.hosts.opening import open_host
 from imgopt_pipeline.journal.clock import Moment, now
 from imgopt_pipeline.journal.journal import Journal
+from imgopt_pipeline.journal.outcomes import OUTCOME
 from imgopt_pipeline.services.models import Refused, SubjectNotFound
 from imgopt_pipeline.settings import HostSettings, Settings
 from tests.cleaning.made import application, audited

@@ -18,13 +18,14 @@ import dagster as dg
 import pytest
 
 from imgopt_pipeline.errors import HostUnreachable, Interrupted
+from imgopt_pipeline.journal.actions import named
 from imgopt_pipeline.journal.clock import Clock, Moment, now
 from imgopt_pipeline.journal.journal import Entry
 from imgopt_pipeline.journal.locks import Busy
 from imgopt_pipeline.migrations.migration import Options
 from imgopt_pipeline.migrations.models import DestinationFull, MountGone, MoveFailed
 from imgopt_pipeline.migrations.mount_checks import gone_mounts
-from imgopt_pipeline.migrations.records import named, records
+from imgopt_pipeline.migrations.records import records
 from imgopt_pipeline.migrations.targets import (
     approve_deletion,
     cancel_target,
