@@ -21,7 +21,6 @@ from imgopt_pipeline.journal.clock import Moment, certain_seconds
 from imgopt_pipeline.journal.journal import BEGUN, DONE, SEEN
 from imgopt_pipeline.journal.outcomes import RETENTION, ROLLED_BACK, UNCHANGED, VERIFIED
 from imgopt_pipeline.services.finding import running_of
-from imgopt_pipeline.services.models import Refused
 from imgopt_pipeline.services.recreating import remove_aside
 
 _DAY_SECONDS = 86_400
@@ -84,7 +83,14 @@ def remove_old_state(work: Work, record: Record, needed: Collection[str] = ()) -
         return Removal(deployment.subject, left=(why,))
     work.journal.append(RETENTION, BEGUN)
     before = stored_bytes(host)
-    removed = [*_remove_containers(work), *_remove_names(work, record, needed)]
+    removed = list(_remove_containers(work))
+    for name, image_id in _spare_names(record):
+        try:
+            if name not in needed and drop(host, name, image_id):
+                removed.append(f"image name {name}")
+        except UnreadableLayer as error:
+            # Not journaled as done: the next housekeeping tries again.
+            return Removal(deployment.subject, tuple(removed), (error.message.rstrip("."),))
     left: tuple[str, ...] = ()
     if record.outcome == VERIFIED and image_id_of(host, deployment.old_image_id) is not None:
         left = ("the old image has further names and stays",)
@@ -106,36 +112,28 @@ def _remove_containers(work: Work) -> Iterator[str]:
     for plan in (*work.deployment.units, *work.deployment.following):
         for old in plan.containers:
             found = running_of(work.host, old.container_id)
-            if found is None or found.name != work.aside(old.name):
-                continue
-            try:
+            if found is not None and found.name == work.aside(old.name):
                 remove_aside(work.host, old.container_id)
-            except Refused:
-                continue  # somebody started it, and it is theirs now
-            yield f"container {found.name}"
+                yield f"container {found.name}"
 
 
-def _remove_names(work: Work, record: Record, needed: Collection[str]) -> Iterator[str]:
-    deployment, host = work.deployment, work.host
+def _spare_names(record: Record) -> Iterator[tuple[str, str]]:
+    """Names that nothing needs any more once the time is over, with the images that they stand for."""
+    deployment = record.deployment
     candidate = deployment.candidate
-    names = [(deployment.backup_reference, deployment.old_image_id)]
+    yield deployment.backup_reference, deployment.old_image_id
     if record.outcome != VERIFIED:
-        names.append((deployment.deployed_reference, candidate.image_id))
+        yield deployment.deployed_reference, candidate.image_id
     elif deployment.moves_tag:
-        names += [(name, candidate.image_id) for name in (deployment.deployed_reference, candidate.reference)]
-    for name, image_id in names:
-        if name in needed:
-            continue
-        try:
-            if drop(host, name, image_id):
-                yield f"image name {name}"
-        except UnreadableLayer:
-            continue  # a container holds it after all; the next housekeeping sees it again
+        yield deployment.deployed_reference, candidate.image_id
+        yield candidate.reference, candidate.image_id
 
 
 def _users(host: EngineHost, image_id: str, ours: set[str]) -> Iterator[str]:
+    """Containers of an image, but not those that are kept as a way back; one that somebody started is in use again."""
     with engine_errors("the engine does not list its containers"):
         listed = host.client.containers(all=True)
     for item in listed:
-        if item.get("ImageID") == image_id and item.get("Id") not in ours:
+        kept = item.get("Id") in ours and item.get("State") != "running"
+        if item.get("ImageID") == image_id and not kept:
             yield str((item.get("Names") or ["?"])[0]).removeprefix("/")

@@ -259,6 +259,23 @@ def test_the_old_image_goes_after_its_time_and_what_that_frees_is_measured(make:
             roll_back(made)
 
 
+def test_an_old_container_that_somebody_started_again_is_theirs(make: Make) -> None:
+    with make(compose=False) as made:
+        made.daemon.docker("run", "-d", "--name", made.name, made.reference)
+        old = made.daemon.image_id(made.reference)
+        made.candidate()
+        row = deploy(made)
+        (aside,) = [one["Name"].lstrip("/") for one in made.containers() if one["Image"] == old]
+        made.daemon.docker("start", aside)
+        (removal,) = remove_due(made.settings, later(days=8))
+        assert (removal.removed, removal.left) == ((), (f"{aside} uses the old image",))
+        assert made.daemon.image_id(row["backup_reference"]) == old
+        made.daemon.docker("stop", "-t", "0", aside)
+        (removal,) = remove_due(made.settings, later(days=9))
+        assert f"container {aside}" in removal.removed
+        assert [one["Name"] for one in made.containers()] == [f"/{made.name}"]
+
+
 def test_a_clock_that_was_set_removes_nothing_early(make: Make) -> None:
     with make() as made:
         made.start()
