@@ -24,7 +24,7 @@ def host_lock(host: str) -> str:
 
 
 def unit_lock(host: str, words: str) -> str:
-    """The lock of a service or container (`service shop/web`), for as long as something is meant to come of it."""
+    """The lock of a service, container or directory (`service shop/web`), while something is meant to come of it."""
     return f"{host}|{words}"
 
 

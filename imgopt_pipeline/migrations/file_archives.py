@@ -12,7 +12,7 @@ from imgopt_pipeline.errors import SettingsError, StorageError
 from imgopt_pipeline.hosts.inventory import utc
 from imgopt_pipeline.hosts.opening import open_host
 from imgopt_pipeline.journal.clock import now
-from imgopt_pipeline.journal.locks import locked
+from imgopt_pipeline.journal.locks import locked, unit_lock
 from imgopt_pipeline.migrations.archiving import Unused, archive_unused, find_unused, restore_archived
 from imgopt_pipeline.migrations.packing import Packed
 from imgopt_pipeline.migrations.preparing import check_here
@@ -51,7 +51,7 @@ def archive_directory(settings: Settings, host_name: str, folder: Path, into: Pa
     """
     check_destination(into)
     what = f"imgopt archive-files {folder}"
-    with locked(settings.paths.locks, [f"{host_name}|directory {folder}"], what):
+    with locked(settings.paths.locks, [unit_lock(host_name, f"directory {folder}")], what):
         begun = _open(settings, host_name, folder, into)
         row = begun or {
             "archive_id": secrets.token_hex(8),

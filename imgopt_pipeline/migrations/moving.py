@@ -15,7 +15,7 @@ from imgopt_pipeline import progress
 from imgopt_pipeline.errors import ImgoptError
 from imgopt_pipeline.interrupts import interrupts_deferred
 from imgopt_pipeline.journal.journal import BEGUN, DONE, NOTED, Journal
-from imgopt_pipeline.journal.locks import locked
+from imgopt_pipeline.journal.locks import host_lock, locked
 from imgopt_pipeline.journal.outcomes import ACTION, BACK, CANCELLED, OUTCOME, ROLLED_BACK, VERIFIED
 from imgopt_pipeline.journal.steps import Step, run_steps
 from imgopt_pipeline.migrations.backing_up import back_up
@@ -54,7 +54,9 @@ def migrate(work: Work) -> None:
     journal = work.journal
     journal.reserve()
     run_steps(journal, _copying(work), anew=True)
-    with locked(work.settings.paths.locks, [host_lock(work)], f"imgopt migrate-data {work.migration.subject}"):
+    with locked(
+        work.settings.paths.locks, [host_lock(work.migration.host)], f"imgopt migrate-data {work.migration.subject}"
+    ):
         _switch_over(work)
     journal.release()
 
@@ -90,11 +92,6 @@ def cancel(work: Work) -> None:
     discard_copy(work.move)
     work.journal.append(OUTCOME, NOTED, outcome=CANCELLED)
     work.journal.release()
-
-
-def host_lock(work: Work) -> str:
-    """What is held while services are switched."""
-    return f"{work.migration.host}|host {work.migration.host}"
 
 
 def _copying(work: Work) -> Iterator[Step]:

@@ -16,12 +16,12 @@ from imgopt_pipeline.interrupts import interrupts_deferred
 from imgopt_pipeline.journal.actions import named
 from imgopt_pipeline.journal.clock import Clock, now
 from imgopt_pipeline.journal.journal import NOTED, Journal
-from imgopt_pipeline.journal.locks import locked
+from imgopt_pipeline.journal.locks import host_lock, locked, unit_lock
 from imgopt_pipeline.journal.outcomes import OPEN, OUTCOME, ROLLBACK_FAILED, ROLLED_BACK, VERIFIED
 from imgopt_pipeline.migrations import retention
 from imgopt_pipeline.migrations.migration import Options
 from imgopt_pipeline.migrations.mounting import mountings
-from imgopt_pipeline.migrations.moving import begin, cancel, host_lock, migrate, services_touched, settle
+from imgopt_pipeline.migrations.moving import begin, cancel, migrate, services_touched, settle
 from imgopt_pipeline.migrations.preparing import Prepared, check_allowed, check_here, check_losses, plan_units, prepare
 from imgopt_pipeline.migrations.records import Record, migration_in, records
 from imgopt_pipeline.migrations.retention import Removal
@@ -119,7 +119,7 @@ def roll_back_target(settings: Settings, host_name: str, name: str) -> Rows:
         raise Refused("the source is not kept any more.", subject=name, hint="Move the data the other way instead.")
     reason = f"{approving.person()} asked for it."
     with _at_work(settings, found, f"imgopt migrate-data {name} --back") as work, interrupts_deferred():
-        with locked(settings.paths.locks, [host_lock(work)], f"imgopt migrate-data {name} --back"):
+        with locked(settings.paths.locks, [host_lock(work.migration.host)], f"imgopt migrate-data {name} --back"):
             # The destination must be readable: what services wrote there would be lost to them otherwise.
             roll_back(work, reason, without_new=False)
             work.journal.append(OUTCOME, NOTED, outcome=ROLLED_BACK, reason=reason)
@@ -155,7 +155,7 @@ def resume_migrations(settings: Settings, host_name: str, *, go_on: bool = False
             _at_work(settings, found, what) as work,
             _published(settings, work.journal.folder),
         ):
-            with interrupts_deferred(), locked(settings.paths.locks, [host_lock(work)], what):
+            with interrupts_deferred(), locked(settings.paths.locks, [host_lock(work.migration.host)], what):
                 touched = settle(work)
             if not touched and go_on:
                 work = _planned_anew(work)
@@ -218,7 +218,10 @@ def _go_on(settings: Settings, found: Record, name: str, options: Options) -> Ro
         )
     with _at_work(settings, found, f"imgopt migrate-data {name}") as work, _published(settings, work.journal.folder):
         if services_touched(work.journal):
-            with interrupts_deferred(), locked(settings.paths.locks, [host_lock(work)], f"imgopt resume {name}"):
+            with (
+                interrupts_deferred(),
+                locked(settings.paths.locks, [host_lock(work.migration.host)], f"imgopt resume {name}"),
+            ):
                 settle(work)
         if Record(work.journal, work.migration).outcome in (OPEN, ROLLED_BACK):
             work = _planned_anew(work, allowed=options.discard_changes)
@@ -272,4 +275,4 @@ def _at_work(settings: Settings, record: Record, what: str, clock: Clock = now) 
 
 
 def _locks(host_name: str, source: Path, units: Iterable[UnitName]) -> list[str]:
-    return [f"{host_name}|directory {source}", *(f"{host_name}|{name.words}" for name in units)]
+    return [unit_lock(host_name, f"directory {source}"), *(unit_lock(host_name, name.words) for name in units)]
